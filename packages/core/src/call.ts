@@ -1,0 +1,134 @@
+/** One request on its way: what a handler may ask of it, and what the dispatcher must know to end it. */
+
+import { isUtf8 } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { ZodType } from "zod";
+import { readAll, readStream } from "./body.ts";
+import { checkBody, checkQuery } from "./check.ts";
+import { badRequest, MikcarError } from "./errors.ts";
+import { parseJson } from "./json.ts";
+import type { Call } from "./routes.ts";
+import type { UrlSigner } from "./signing.ts";
+
+/** What all calls of a server share. */
+export interface CallContext {
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
+  readonly maxObjectBytes: number;
+  /** Where signed URLs point: scheme, host and port; undefined: where the caller reached this server. */
+  readonly publicUrl: string | undefined;
+  readonly signer: UrlSigner;
+}
+
+const TRACE_ID = /^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$/;
+const TRACE_PARENT = /^[\da-f]{2}-(?!0{32})([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/;
+const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
+const NO_PARAMS: Readonly<Record<string, string | undefined>> = {};
+
+export class HttpCall implements Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly traceId: string;
+  /** On the clock of `performance.now()`; past it the dispatcher answers 408. */
+  deadline: number;
+  /** The answer has begun, or the call was given up: whatever the handler still returns is dropped. */
+  isAnswered = false;
+  params: Readonly<Record<string, string | undefined>> = NO_PARAMS;
+  queryString = "";
+  /** The client waits for `100 Continue` before it sends the body. */
+  awaitsContinue = false;
+  readonly #context: CallContext;
+  #abort: AbortController | undefined;
+
+  constructor(request: IncomingMessage, response: ServerResponse, context: CallContext) {
+    this.request = request;
+    this.response = response;
+    this.traceId = traceId(request.headers);
+    this.deadline = performance.now() + context.timeoutMs;
+    this.#context = context;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.request.headers;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      const abort = new AbortController();
+      this.#abort = abort;
+      this.response.once("close", () => {
+        if (!this.response.writableFinished) abort.abort(new MikcarError("TIMEOUT", "the client went away"));
+      });
+    }
+    return this.#abort.signal;
+  }
+
+  param(name: string): string {
+    const value = this.params[name] ?? this.params["*"];
+    if (value === undefined) throw new TypeError(`the route has no parameter "${name}"`);
+    return value;
+  }
+
+  query<T>(schema: ZodType<T>): T {
+    return checkQuery(schema, this.queryString);
+  }
+
+  async json<T>(schema: ZodType<T>): Promise<T> {
+    if (!JSON_TYPE.test(this.headers["content-type"] ?? "")) {
+      throw new MikcarError("UNSUPPORTED_MEDIA_TYPE", "send this body with Content-Type: application/json");
+    }
+    const bytes = await this.bytes();
+    if (!isUtf8(bytes)) throw badRequest("the body is not valid UTF-8");
+    return checkBody(schema, parseJson(bytes.toString()));
+  }
+
+  bytes(): Promise<Buffer> {
+    this.#beginBody();
+    return readAll(this.request, this.#context.maxBodyBytes);
+  }
+
+  stream(): AsyncIterable<Buffer> {
+    this.#beginBody();
+    return readStream(this.request, this.#context.maxObjectBytes, this.touch);
+  }
+
+  signUrl(method: "GET" | "PUT", path: string, expiresAt: Date): string {
+    const isTls = "encrypted" in this.request.socket;
+    const origin = this.#context.publicUrl ?? `${isTls ? "https" : "http"}://${this.headers.host ?? "localhost"}`;
+    return origin + this.#context.signer.sign(method, path, expiresAt);
+  }
+
+  /** Progress was made: the time limit starts anew. */
+  readonly touch = (): void => {
+    this.deadline = performance.now() + this.#context.timeoutMs;
+  };
+
+  /** Ends the handler's work. */
+  abort(reason: MikcarError): void {
+    this.#abort?.abort(reason);
+  }
+
+  #beginBody(): void {
+    if (this.request.readableEnded && !this.#isEmpty()) {
+      throw new Error("something read the request body first; mount the sidecar before body parsers");
+    }
+    if (!this.awaitsContinue) return;
+    this.awaitsContinue = false;
+    this.response.writeContinue();
+  }
+
+  #isEmpty(): boolean {
+    const { headers } = this;
+    return headers["transfer-encoding"] === undefined && (headers["content-length"] ?? "0") === "0";
+  }
+}
+
+/** The caller's own id, else that of the W3C trace it continues (https://www.w3.org/TR/trace-context/), else a new one. */
+function traceId(headers: IncomingHttpHeaders): string {
+  const given = headers["x-trace-id"];
+  if (typeof given === "string" && TRACE_ID.test(given)) return given;
+  const parent = headers["traceparent"];
+  const continued = typeof parent === "string" ? TRACE_PARENT.exec(parent)?.[1] : undefined;
+  return continued ?? randomUUID().replaceAll("-", "");
+}

@@ -1,0 +1,202 @@
+/** The hot path: who may pass, which route it is, the handler, the reply. */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import findMyWay, { type HTTPMethod } from "find-my-way";
+import { Gate, type GateOptions } from "./auth.ts";
+import { type CallContext, HttpCall } from "./call.ts";
+import { badRequest, isMikcarError, MikcarError, notFound, timeout } from "./errors.ts";
+import type { Log } from "./log.ts";
+import { discardReply, type ExtraHeaders, sendError, sendReply } from "./reply.ts";
+import type { Call, Method, Reply } from "./routes.ts";
+import type { Sidecar } from "./service.ts";
+
+export interface Mount {
+  /** `/kv`, or empty for the root. */
+  readonly prefix: string;
+  readonly sidecar: Pick<Sidecar, "routes">;
+}
+
+export interface DispatcherOptions extends GateOptions, Omit<CallContext, "signer"> {
+  readonly log: Log;
+}
+
+/** What happens with a call that no route matches: undefined when it was handed on. */
+export type Miss = (call: HttpCall) => Reply | Promise<Reply> | undefined;
+
+/** What holds when nothing is said. */
+export const DEFAULTS = {
+  timeoutMs: 30_000,
+  maxBodyBytes: 10_485_760,
+  maxObjectBytes: 5_368_709_120,
+  drainMs: 10_000,
+} as const;
+
+type Handle = (call: Call) => Promise<Reply>;
+
+const METHODS: readonly Method[] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
+const HEALTHY: Reply = { headers: { "Content-Type": "application/json" }, body: '{"status":"healthy"}' };
+const CORS_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Range, X-Trace-Id, Idempotency-Key";
+const NO_HEADERS: ExtraHeaders = [];
+
+export class Dispatcher {
+  readonly #router = findMyWay({
+    maxParamLength: 64 * 1024, // a key's own limit is checked where it is understood
+    querystringParser: (text) => text as unknown as Record<string, string>, // parsed only when a handler asks
+    onBadUrl: () => undefined,
+  });
+  readonly #gate: Gate;
+  readonly #options: DispatcherOptions;
+  readonly #open = new Set<HttpCall>();
+  readonly #sweeper: NodeJS.Timeout;
+  #onIdle: (() => void) | undefined;
+  #isClosing = false;
+
+  constructor(mounts: readonly Mount[], options: DispatcherOptions) {
+    this.#options = options;
+    this.#gate = new Gate(options);
+    for (const { prefix, sidecar } of mounts) {
+      for (const { method, path, handle } of sidecar.routes) {
+        const pattern = prefix + path.replace(/\*\w+$/, "*");
+        this.#router.on(method as HTTPMethod, pattern, () => undefined, handle);
+      }
+    }
+    this.#sweeper = setInterval(() => this.#sweep(), Math.min(1000, Math.max(10, options.timeoutMs / 10)));
+    this.#sweeper.unref();
+  }
+
+  /** Takes a request to its answer. Never throws. */
+  handle(request: IncomingMessage, response: ServerResponse, miss: Miss, awaitsContinue = false): void {
+    const call = new HttpCall(request, response, this.#options);
+    call.awaitsContinue = awaitsContinue;
+    this.#open.add(call);
+    void this.#run(call, miss);
+  }
+
+  /** Answers from now on close their connection. Resolves when no call is open. */
+  drain(): Promise<void> {
+    this.#isClosing = true;
+    if (this.#open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Ends every open call. */
+  stop(): void {
+    clearInterval(this.#sweeper);
+    for (const call of this.#open) this.#giveUp(call, timeout("the server is stopping"));
+  }
+
+  async #run(call: HttpCall, miss: Miss): Promise<void> {
+    try {
+      const reply = this.#answer(call, miss);
+      if (reply !== undefined) await this.#send(call, reply instanceof Promise ? await reply : reply);
+    } catch (error) {
+      await this.#fail(call, error);
+    } finally {
+      this.#open.delete(call);
+      if (this.#open.size === 0) this.#onIdle?.();
+    }
+  }
+
+  #answer(call: HttpCall, miss: Miss): Reply | Promise<Reply> | undefined {
+    const { request } = call;
+    const url = request.url ?? "";
+    const method = request.method as HTTPMethod;
+    if (url === "/health" && (method === "GET" || method === "HEAD")) return HEALTHY;
+    const preflight = method === "OPTIONS" ? this.#preflight(call) : undefined;
+    if (preflight !== undefined) return preflight;
+    const refusal = this.#gate.refuse(request);
+    if (refusal !== undefined) throw refusal;
+
+    const found = this.#router.find(method, url);
+    if (found === null) return this.#miss(call, miss);
+    if (found.store === null) throw badRequest("the path has a % that is not followed by two hexadecimal digits of UTF-8");
+    call.params = found.params;
+    call.queryString = found.searchParams as unknown as string;
+    return (found.store as Handle)(call);
+  }
+
+  #miss(call: HttpCall, miss: Miss): Reply | Promise<Reply> | undefined {
+    const { method, url = "" } = call.request;
+    const allowed = METHODS.filter((other) => this.#router.find(other, url)?.store != null);
+    if (allowed.length === 0) return miss(call);
+    throw methodNotAllowed(method ?? "", allowed);
+  }
+
+  #preflight({ request: { headers } }: HttpCall): Reply | undefined {
+    const wanted = headers["access-control-request-method"];
+    if (wanted === undefined || this.#gate.corsOrigin(headers.origin) === undefined) return undefined;
+    return {
+      status: 204,
+      headers: {
+        "Access-Control-Allow-Methods": METHODS.join(", "),
+        "Access-Control-Allow-Headers": headers["access-control-request-headers"] ?? CORS_HEADERS,
+        "Access-Control-Max-Age": "600",
+      },
+    };
+  }
+
+  #extraHeaders({ request: { headers } }: HttpCall): ExtraHeaders {
+    const { corsOrigins } = this.#options;
+    if (corsOrigins.length === 0 && !this.#isClosing) return NO_HEADERS;
+    const extra = this.#isClosing ? ["Connection", "close"] : [];
+    const origin = this.#gate.corsOrigin(headers.origin);
+    if (origin !== undefined) extra.push("Access-Control-Allow-Origin", origin, "Access-Control-Expose-Headers", "*");
+    if (corsOrigins.length > 0) extra.push("Vary", "Origin");
+    return extra;
+  }
+
+  async #send(call: HttpCall, reply: Reply): Promise<void> {
+    if (call.isAnswered || call.response.destroyed) return discardReply(reply);
+    call.isAnswered = true;
+    await sendReply(call, reply, this.#extraHeaders(call));
+    if (this.#options.log.isLevelEnabled("debug")) this.#logCall(call);
+  }
+
+  async #fail(call: HttpCall, thrown: unknown): Promise<void> {
+    const error = isMikcarError(thrown) ? thrown : new MikcarError("INTERNAL_ERROR", String(thrown), { cause: thrown });
+    const isOver = call.response.destroyed || call.isAnswered;
+    if (error.status >= 500 && !(isOver && call.response.destroyed)) this.#logFailure(call, error);
+    if (call.response.headersSent) call.response.destroy(); // half an answer: only a broken connection tells the truth
+    if (isOver) return;
+    call.isAnswered = true;
+    await sendError(call, error, this.#extraHeaders(call));
+    if (this.#options.log.isLevelEnabled("debug")) this.#logCall(call);
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const call of this.#open) {
+      if (call.deadline <= now) this.#giveUp(call, timeout("the request did not end in time"));
+    }
+  }
+
+  #giveUp(call: HttpCall, reason: MikcarError): void {
+    call.abort(reason);
+    call.touch(); // time for the answer to reach the client; then the connection is cut
+    if (!call.isAnswered) void this.#fail(call, reason);
+    else if (!call.response.writableFinished) call.response.destroy();
+  }
+
+  #logCall({ request, response, traceId }: HttpCall): void {
+    const path = (request.url ?? "").split("?", 1)[0];
+    this.#options.log.debug({ trace_id: traceId, method: request.method, path, status: response.statusCode }, "call");
+  }
+
+  #logFailure({ request, traceId }: HttpCall, error: MikcarError): void {
+    const path = (request.url ?? "").split("?", 1)[0];
+    this.#options.log.error({ trace_id: traceId, method: request.method, path, code: error.code, err: error }, "call failed");
+  }
+}
+
+/** @param allowed What the resource does answer to; sent as `Allow`. */
+export function methodNotAllowed(method: string, allowed: readonly string[]): MikcarError {
+  const list = allowed.join(", ");
+  return new MikcarError("METHOD_NOT_ALLOWED", `${method} is not possible here; use ${list}`, { headers: { Allow: list } });
+}
+
+/** The answer to a path that nothing serves. */
+export function noRoute(url: string | undefined): MikcarError {
+  return notFound(`no route ${(url ?? "").split("?", 1)[0]}; GET /docs lists those there are`);
+}

@@ -1,0 +1,95 @@
+/** Express, for everything that is not a data route, and our dispatcher inside anybody's Express application. */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { HttpCall } from "./call.ts";
+import { DEFAULTS, Dispatcher, methodNotAllowed, noRoute } from "./dispatch.ts";
+import { docsPage } from "./docs.ts";
+import { isMikcarError, MikcarError } from "./errors.ts";
+import { Readiness } from "./health.ts";
+import { createLog, type Log } from "./log.ts";
+import { openApi } from "./openapi.ts";
+import type { Sidecar } from "./service.ts";
+import { UrlSigner } from "./signing.ts";
+
+/** An Express middleware, told without Express's types, which this package does not force upon its users. */
+export type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void;
+
+export interface RouterOptions {
+  /** Asked of every call when given. Absent: whoever reaches the application reaches the service. */
+  readonly authToken?: string;
+  /** Default 30 000. */
+  readonly timeoutMs?: number;
+  /** Default 10 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Default 5 GiB. */
+  readonly maxObjectBytes?: number;
+  /** Default: errors on standard output. */
+  readonly log?: Log;
+}
+
+/**
+ * A service as middleware: `app.use("/kv", await sidecarRouter(sidecar))`. Mount it before body parsers. A path that
+ * the service does not know is passed on. The application closes the sidecar when it ends.
+ */
+export async function sidecarRouter(sidecar: Sidecar, options: RouterOptions = {}): Promise<Middleware> {
+  const dispatcher = new Dispatcher([{ prefix: "", sidecar }], {
+    ...DEFAULTS,
+    corsOrigins: [],
+    loopbackHostOnly: false,
+    sameOriginOnly: false,
+    publicUrl: undefined,
+    ...options,
+    authToken: options.authToken,
+    signer: new UrlSigner(options.authToken),
+    log: options.log ?? (await createLog("error")),
+  });
+  return (request, response, next) => {
+    dispatcher.handle(request, response, () => {
+      next();
+      return undefined;
+    });
+  };
+}
+
+/** Serves one call that no data route matched. */
+export type Fallback = (call: HttpCall) => Promise<void>;
+
+/**
+ * `/ready`, `/openapi.json`, `/docs` and the application's own middleware. Everything else is left to `miss`.
+ * Express is loaded at the first such call: it costs some 100 ms, and most processes never need it.
+ */
+export async function createFallback(
+  sidecars: readonly Sidecar[],
+  middleware: readonly Middleware[],
+  version: string,
+): Promise<Middleware> {
+  const { default: express } = await import("express");
+  const readiness = new Readiness(sidecars);
+  const document = openApi(sidecars, version);
+  const app = express().disable("x-powered-by").disable("etag");
+
+  app.get("/ready", async (_request, response) => {
+    const { status = 200, body } = await readiness.report();
+    response.status(status).json(body);
+  });
+  app.get("/openapi.json", (_request, response) => {
+    response.json(document);
+  });
+  app.get("/docs", (_request, response) => {
+    response.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'").send(docsPage(document));
+  });
+  app.all(["/health", "/ready", "/openapi.json", "/docs"], (request) => {
+    throw methodNotAllowed(request.method, ["GET", "HEAD"]);
+  });
+  for (const own of middleware) app.use(own);
+  return (request, response, next) => app(request as never, response as never, next); // Express widens both itself
+}
+
+/** What reaches the end of the Express application: an error of ours, of Express (a status of its own), or nothing. */
+export function fallbackError(thrown: unknown, url: string | undefined): MikcarError {
+  if (thrown === undefined) return noRoute(url);
+  if (isMikcarError(thrown)) return thrown;
+  const status = (thrown as { status?: unknown }).status;
+  if (status === 400) return new MikcarError("BAD_REQUEST", "the path cannot be decoded", { cause: thrown });
+  return new MikcarError("INTERNAL_ERROR", String(thrown), { cause: thrown });
+}

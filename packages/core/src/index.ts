@@ -1,0 +1,40 @@
+export { type ConfigUrl, configUrl, fileUrl } from "./config-url.ts";
+export type { Env } from "./env.ts";
+export {
+  badRequest,
+  configError,
+  conflict,
+  type ErrorBody,
+  type ErrorCode,
+  errorBody,
+  type ErrorExtras,
+  forbidden,
+  isMikcarError,
+  MikcarError,
+  notFound,
+  payloadTooLarge,
+  preconditionFailed,
+  STATUS,
+  timeout,
+  unauthorized,
+  unavailable,
+  unprocessable,
+  unsupported,
+} from "./errors.ts";
+export { holds, type Preconditions, preconditions } from "./etag.ts";
+export { type Middleware, type RouterOptions, sidecarRouter } from "./express.ts";
+export { exactInteger, parseJson } from "./json.ts";
+export { createLog, type Log, LOG_LEVELS, type LogLevel } from "./log.ts";
+export { type Documented, openApi, type OpenApiDocument } from "./openapi.ts";
+export type { BodySpec, Call, Handler, Method, Reply, Route, Routes, Spec } from "./routes.ts";
+export { type Offer, type Program, run } from "./run.ts";
+export { type Server, SidecarBuilder } from "./server.ts";
+export {
+  type Backend,
+  type BoundRoute,
+  type Definition,
+  defineService,
+  type Open,
+  type Service,
+  type Sidecar,
+} from "./service.ts";

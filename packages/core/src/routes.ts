@@ -1,0 +1,61 @@
+/** What a service's routes are made of. A handler takes a call and returns a reply; it never sees the HTTP library. */
+
+import type { IncomingHttpHeaders } from "node:http";
+import type { ZodObject, ZodType } from "zod";
+import type { ErrorCode } from "./errors.ts";
+
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+
+export interface Call {
+  readonly headers: IncomingHttpHeaders;
+  /** Aborted when the client goes away and when the request runs out of time. Asking for it has a small cost. */
+  readonly signal: AbortSignal;
+  /** Under which the log speaks of this call, and which its answer carries as `X-Trace-Id`. */
+  readonly traceId: string;
+  /** Percent-decoded once. A wildcard comes back as the rest of the path. */
+  param(name: string): string;
+  /** The query parameters, checked. @throws BAD_REQUEST with `details` naming each field. */
+  query<T>(schema: ZodType<T>): T;
+  /**
+   * The JSON body, checked; integers beyond 2^53 are bigints.
+   * @throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST (not JSON), UNPROCESSABLE (wrong shape), PAYLOAD_TOO_LARGE.
+   */
+  json<T>(schema: ZodType<T>): Promise<T>;
+  /** The whole body. @throws PAYLOAD_TOO_LARGE beyond MAX_BODY_BYTES. */
+  bytes(): Promise<Buffer>;
+  /** The body as it arrives. The time limit starts anew with each piece. Throws PAYLOAD_TOO_LARGE beyond MAX_OBJECT_BYTES. */
+  stream(): AsyncIterable<Buffer>;
+  /** An absolute URL for `path` that needs no token until `expiresAt`. @param path As in the route, with its prefix, decoded. */
+  signUrl(method: "GET" | "PUT", path: string, expiresAt: Date): string;
+}
+
+export interface Reply {
+  /** 200 when absent. */
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A string, a Buffer or a stream of Buffers goes out as it is; anything else as JSON. Absent: an empty body. */
+  readonly body?: unknown;
+}
+
+export type Handler<B> = (backend: B, call: Call) => Promise<Reply>;
+
+/** What a body is: JSON of a schema, raw bytes, or `text/event-stream`. */
+export type BodySpec = ZodType | "bytes" | "events";
+
+/** A route in words and schemas: what `/openapi.json` and `/docs` are made from. */
+export interface Spec {
+  readonly summary: string;
+  readonly description?: string;
+  readonly query?: ZodObject;
+  /** Request headers with a meaning here, each with its sentence. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: BodySpec;
+  /** Success by status: a sentence, and the body where there is one. */
+  readonly replies: Readonly<Record<number, readonly [description: string, body?: BodySpec]>>;
+  /** Codes of the route's own; 401, 408 and the like are everywhere. */
+  readonly errors?: readonly ErrorCode[];
+}
+
+/** `:name` is one segment, `*name` at the end is the rest of the path, slashes included, and may be empty. */
+export type Route<B> = readonly [method: Method, path: string, handler: Handler<B>, spec: Spec];
+export type Routes<B> = readonly Route<B>[];

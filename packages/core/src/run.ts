@@ -1,0 +1,146 @@
+/** The body of every program: flags, environment, backends, server, signals. */
+
+import { isMikcarError } from "./errors.ts";
+import { pingError } from "./health.ts";
+import { createLog, type Log } from "./log.ts";
+import { type Backend, type Service, type Sidecar, urlFromEnv } from "./service.ts";
+import { SidecarBuilder, type Server } from "./server.ts";
+import { helpText, readSettings, type Settings } from "./settings.ts";
+import { readSecret } from "./env.ts";
+import { configError } from "./errors.ts";
+
+/** A service that a program offers: its words now, its code when it is chosen. */
+export interface Offer {
+  readonly name: string;
+  readonly env: string;
+  readonly summary: string;
+  load(): Promise<Service<Backend>>;
+}
+
+export interface Program {
+  /** As typed: `mikcar-kv`. */
+  readonly name: string;
+  readonly version: string;
+  /** With one alone it needs no flag to be chosen. */
+  readonly offers: readonly Offer[];
+}
+
+/** Runs a program to its end: exits 0 after SIGTERM or SIGINT, 1 with a sentence when it cannot start. */
+export async function run(program: Program): Promise<void> {
+  try {
+    await main(program, process.argv.slice(2));
+  } catch (error) {
+    if (!isMikcarError(error)) throw error;
+    process.stderr.write(`${program.name}: ${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+async function main(program: Program, args: readonly string[]): Promise<void> {
+  const { name, version, offers } = program;
+  const settings = readSettings(args, process.env, offers.map((offer) => offer.name));
+  if (settings.help) return print(helpText(name, offers));
+  if (settings.version) return print(version);
+  const chosen = choose(program, settings);
+  if (settings.check) return check(chosen, settings);
+
+  const log = await createLog(settings.logLevel);
+  for (const warning of settings.warnings) log.warn({}, warning);
+  const sidecars = await openAll(chosen, settings, log);
+  const server = await serve(sidecars, settings, log);
+  closeOnSignal(server, log);
+  for (const { name: service, backend, url } of sidecars) log.info({ service, prefix: `/${service}`, backend, url }, "serving");
+  log.info({ url: server.url, socket: settings.socketPath, version }, `listening on ${server.url ?? settings.socketPath}`);
+}
+
+function choose({ name, offers }: Program, settings: Settings): readonly Offer[] {
+  if (offers.length === 1) return offers;
+  if (settings.chosen.length > 0) return offers.filter((offer) => settings.chosen.includes(offer.name));
+  throw configError(`no service chosen; say which ones, or --all\n\n${helpText(name, offers)}`);
+}
+
+async function openAll(offers: readonly Offer[], settings: Settings, log: Log): Promise<Sidecar[]> {
+  const opened = await Promise.allSettled(offers.map((offer) => open(offer, settings, log)));
+  const sidecars = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const failed = opened.find((result) => result.status === "rejected");
+  if (failed === undefined) return sidecars;
+  await Promise.all(sidecars.map((sidecar) => sidecar.close()));
+  throw failed.reason;
+}
+
+async function open({ name, env: variable, load }: Offer, settings: Settings, log?: Log): Promise<Sidecar> {
+  const service = await load();
+  const isUnset = readSecret(settings.env, variable) === undefined;
+  if (isUnset && settings.strict) {
+    throw configError(`${variable} is not set, and --strict allows no embedded default; set it, or leave --strict out`);
+  }
+  const sidecar = await service.fromUrl(urlFromEnv(service, settings.env));
+  if (isUnset) log?.info({ service: name, url: sidecar.url }, `${variable} is not set; using the embedded default`);
+  return sidecar;
+}
+
+async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log): Promise<Server> {
+  const builder = new SidecarBuilder()
+    .host(settings.host)
+    .authToken(settings.authToken)
+    .timeoutMs(settings.timeoutMs)
+    .drainMs(settings.drainMs)
+    .maxBodyBytes(settings.maxBodyBytes)
+    .maxObjectBytes(settings.maxObjectBytes)
+    .corsOrigins(settings.corsOrigins)
+    .log(log);
+  if (settings.port !== undefined) builder.port(settings.port);
+  if (settings.socketPath !== undefined) builder.socket(settings.socketPath);
+  if (settings.noAuth) builder.noAuth();
+  if (settings.publicUrl !== undefined) builder.publicUrl(settings.publicUrl);
+  for (const sidecar of sidecars) builder.add(sidecar);
+  try {
+    return await builder.serve();
+  } catch (error) {
+    await Promise.all(sidecars.map((sidecar) => sidecar.close()));
+    throw error;
+  }
+}
+
+function closeOnSignal(server: Server, log: Log): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(1); // asked twice: now
+    isStopping = true;
+    log.info({ signal }, "stopping: open calls may end first");
+    server.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, "a backend did not close in order");
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+}
+
+/** `--check`: opens and pings every backend, tells all that is wrong, and leaves exit code 0 or 1. */
+async function check(offers: readonly Offer[], settings: Settings): Promise<void> {
+  const rows = await Promise.all(offers.map((offer) => checkOne(offer, settings)));
+  const width = (column: 0 | 1 | 2): number => Math.max(...rows.map((row) => row[column].length));
+  for (const [name, url, state, remark] of rows) {
+    print(`${name.padEnd(width(0))}  ${state.padEnd(width(2))}  ${url.padEnd(width(1))}  ${remark}`.trimEnd());
+  }
+  if (rows.some(([, , state]) => state !== "ok")) process.exitCode = 1;
+}
+
+async function checkOne(offer: Offer, settings: Settings): Promise<[name: string, url: string, state: string, remark: string]> {
+  try {
+    const sidecar = await open(offer, settings);
+    const error = await pingError(sidecar);
+    await sidecar.close();
+    return [offer.name, sidecar.url, error === undefined ? "ok" : "down", error?.message ?? ""];
+  } catch (error) {
+    if (!isMikcarError(error)) throw error;
+    return [offer.name, "", "wrong", error.message];
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

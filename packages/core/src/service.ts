@@ -1,0 +1,125 @@
+/** What every service is made of: a definition, and the sidecar it becomes once its backend is open. */
+
+import { resolve } from "node:path";
+import { type ConfigUrl, configUrl } from "./config-url.ts";
+import { configError, isMikcarError } from "./errors.ts";
+import type { Call, Method, Reply, Routes, Spec } from "./routes.ts";
+import { type Env, readSecret } from "./env.ts";
+
+export interface Backend {
+  /** One real round trip. @throws UNAVAILABLE when the other end does not answer. */
+  ping(): Promise<void>;
+  /** Releases sockets, files and timers. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export type Open<B> = (url: ConfigUrl) => Promise<B>;
+
+export interface Definition<B extends Backend> {
+  /** Mount prefix, log field, flag, and key in the health report: lower-case letters. */
+  readonly name: string;
+  /** The variable that holds the backend URL. */
+  readonly env: string;
+  /** One sentence for `--help` and `/docs`. */
+  readonly summary: string;
+  readonly routes: Routes<B>;
+  /** Scheme to a module that is loaded when the scheme is chosen, never before. */
+  readonly backends: Readonly<Record<string, () => Promise<{ readonly open: Open<B> }>>>;
+  /** The URL used when the variable is unset. @param dataDir An absolute path. */
+  readonly embedded: (dataDir: string) => string;
+}
+
+/** A route with its backend inside. */
+export interface BoundRoute {
+  readonly method: Method;
+  readonly path: string;
+  readonly spec: Spec;
+  readonly handle: (call: Call) => Promise<Reply>;
+}
+
+/** A definition with its backend open. */
+export interface Sidecar extends Backend {
+  readonly name: string;
+  readonly summary: string;
+  /** The scheme of its URL, or `custom`. */
+  readonly backend: string;
+  /** Masked: safe to log. */
+  readonly url: string;
+  readonly routes: readonly BoundRoute[];
+}
+
+export interface Service<B extends Backend> extends Definition<B> {
+  /** @throws CONFIG_ERROR naming the variable, for an unknown scheme, parameter or value. */
+  fromUrl(url: string): Promise<Sidecar>;
+  /** As `fromUrl` with the variable or the file its `_FILE` twin names; unset: the embedded default below `MIKCAR_DATA`. */
+  fromEnv(env?: Env): Promise<Sidecar>;
+  /** For tests, and for backends of your own. */
+  fromBackend(backend: B): Sidecar;
+}
+
+/** Makes a service of a definition. The six of this project and any of your own are made the same way. */
+export function defineService<B extends Backend>(definition: Definition<B>): Service<B> {
+  const bind = (backend: B, scheme: string, url: string): Sidecar => ({
+    name: definition.name,
+    summary: definition.summary,
+    backend: scheme,
+    url,
+    routes: definition.routes.map(([method, path, handler, spec]) => ({
+      method,
+      path,
+      spec,
+      handle: (call) => handler(backend, call),
+    })),
+    ping: () => backend.ping(),
+    close: () => backend.close(),
+  });
+
+  return {
+    ...definition,
+    fromBackend: (backend) => bind(backend, "custom", "custom:"),
+    fromEnv: (env = process.env) => openUrl(definition, urlFromEnv(definition, env), bind),
+    fromUrl: (url) => openUrl(definition, url, bind),
+  };
+}
+
+/** The URL a service runs on: its variable, else its embedded default. */
+export function urlFromEnv(service: Pick<Definition<Backend>, "env" | "embedded">, env: Env): string {
+  return readSecret(env, service.env) ?? service.embedded(dataDir(env));
+}
+
+/** The folder of the embedded backends, absolute: `MIKCAR_DATA`, else `data` below the working folder. */
+export function dataDir(env: Env): string {
+  return resolve(env["MIKCAR_DATA"] || "data");
+}
+
+async function openUrl<B extends Backend>(
+  definition: Definition<B>,
+  text: string,
+  bind: (backend: B, scheme: string, url: string) => Sidecar,
+): Promise<Sidecar> {
+  try {
+    const url = configUrl(text);
+    const load = Object.hasOwn(definition.backends, url.scheme) ? definition.backends[url.scheme] : undefined;
+    if (load === undefined) {
+      throw configError(`unknown scheme "${url.scheme}"; known: ${Object.keys(definition.backends).join(", ")}`);
+    }
+    const { open } = await load();
+    const backend = await open(url);
+    await refuseUnread(url, backend);
+    return bind(backend, url.scheme, url.toString());
+  } catch (error) {
+    if (isMikcarError(error) && error.code === "CONFIG_ERROR") {
+      throw configError(`${definition.env}: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function refuseUnread(url: ConfigUrl, backend: Backend): Promise<void> {
+  try {
+    url.refuseUnread();
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}

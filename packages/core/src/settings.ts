@@ -1,0 +1,152 @@
+/** The command line and the environment, as data and one parser: flags beat variables beat defaults. */
+
+import { parseArgs } from "node:util";
+import { DEFAULTS } from "./dispatch.ts";
+import { type Env, readSecret } from "./env.ts";
+import { configError } from "./errors.ts";
+import { LOG_LEVELS, type LogLevel } from "./log.ts";
+
+export interface Settings {
+  /** Names of the services asked for by flag. */
+  readonly chosen: readonly string[];
+  readonly help: boolean;
+  readonly version: boolean;
+  readonly check: boolean;
+  readonly strict: boolean;
+  readonly noAuth: boolean;
+  readonly port: number | undefined;
+  readonly host: string;
+  readonly socketPath: string | undefined;
+  readonly authToken: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly timeoutMs: number;
+  readonly drainMs: number;
+  readonly maxBodyBytes: number;
+  readonly maxObjectBytes: number;
+  readonly corsOrigins: readonly string[];
+  readonly publicUrl: string | undefined;
+  /** The environment with the flags that stand for variables written into it, for the services to read. */
+  readonly env: Env;
+  /** What is odd but no error: told in the log. */
+  readonly warnings: readonly string[];
+}
+
+interface Flag {
+  readonly type: "string" | "boolean";
+  readonly short?: string;
+  /** What the value is called in `--help`. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+const FLAGS = {
+  port: { type: "string", short: "p", value: "PORT", help: "TCP port, 0 for a free one (env PORT, default 3001)" },
+  host: { type: "string", value: "ADDRESS", help: "address to listen on (env HOST, default 127.0.0.1)" },
+  socket: { type: "string", value: "PATH", help: "Unix socket instead of TCP; with --port beside it" },
+  "auth-token": { type: "string", value: "TOKEN", help: "ask every call for this token (env SIDECAR_TOKEN)" },
+  "no-auth": { type: "boolean", help: "no token, on any address; ignores a token that is set" },
+  data: { type: "string", value: "DIR", help: "folder of the embedded backends (env MIKCAR_DATA, ./data)" },
+  strict: { type: "boolean", help: "an unset URL is an error (env MIKCAR_STRICT)" },
+  "log-level": { type: "string", value: "LEVEL", help: `${LOG_LEVELS.join(", ")} (env LOG_LEVEL)` },
+  check: { type: "boolean", help: "validate, ping every backend, print a table, exit 0 or 1" },
+  help: { type: "boolean", short: "h", help: "this page" },
+  version: { type: "boolean", short: "v", help: "the version" },
+} as const satisfies Record<string, Flag>;
+
+/** @throws CONFIG_ERROR naming the flag or variable, what came, and what is known. */
+export function readSettings(args: readonly string[], env: Env, serviceNames: readonly string[]): Settings {
+  const { values } = parse(args, serviceNames);
+  const text = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
+  const isSet = (name: string): boolean => values[name] === true;
+  const port = text("port") ?? (env["PORT"] || undefined);
+  const seconds = (name: string, fallbackMs: number): number => number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
+  const emptyToken = ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "");
+  const noAuth = isSet("no-auth");
+  const authToken = text("auth-token") || readSecret(env, "SIDECAR_TOKEN") || readSecret(env, "AUTH_TOKEN");
+
+  return {
+    chosen: isSet("all") ? serviceNames : serviceNames.filter(isSet),
+    help: isSet("help"),
+    version: isSet("version"),
+    check: isSet("check"),
+    strict: isSet("strict") || boolean(env, "MIKCAR_STRICT"),
+    noAuth,
+    port: port === undefined ? undefined : portNumber(port, text("port") === undefined ? "PORT" : "--port"),
+    host: text("host") || env["HOST"] || "127.0.0.1",
+    socketPath: text("socket"),
+    authToken,
+    logLevel: level(text("log-level"), env),
+    timeoutMs: seconds("TIMEOUT_SECONDS", DEFAULTS.timeoutMs),
+    drainMs: seconds("DRAIN_SECONDS", DEFAULTS.drainMs),
+    maxBodyBytes: number(env, "MAX_BODY_BYTES", DEFAULTS.maxBodyBytes, 0, 2 ** 31),
+    maxObjectBytes: number(env, "MAX_OBJECT_BYTES", DEFAULTS.maxObjectBytes, 0, Number.MAX_SAFE_INTEGER),
+    corsOrigins: origins(env["CORS_ORIGINS"] ?? ""),
+    publicUrl: env["PUBLIC_URL"] || undefined,
+    env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
+    warnings: [
+      ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),
+      ...(noAuth && authToken !== undefined ? ["--no-auth: the token that is set is ignored"] : []),
+    ],
+  };
+}
+
+/** The page of `--help`: at most 24 lines of 80 characters. */
+export function helpText(program: string, services: readonly { name: string; summary: string; env: string }[]): string {
+  const rows = [
+    ...services.map(({ name, env, summary }) => [`--${name}`, `${summary} (${env})`]),
+    ...(services.length > 1 ? [["--all", "all of these"]] : []),
+    ...Object.entries<Flag>(FLAGS).map(([name, { short, value, help }]) => [
+      `${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`,
+      help,
+    ]),
+  ];
+  const width = Math.max(...rows.map(([flag = ""]) => flag.length));
+  const lines = rows.map(([flag = "", help = ""]) => `  ${flag.padEnd(width)}  ${help}`);
+  return [`Usage: ${program} ${services.length > 1 ? "--SERVICE… " : ""}[options]`, "", ...lines].join("\n");
+}
+
+function parse(args: readonly string[], serviceNames: readonly string[]): { values: Record<string, string | boolean | undefined> } {
+  const switches = Object.fromEntries([...serviceNames, "all"].map((name) => [name, { type: "boolean" as const }]));
+  const options = { ...switches, ...FLAGS };
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false });
+  } catch (cause) {
+    const names = Object.keys(options).map((name) => `--${name}`);
+    throw configError(`${(cause as Error).message.split(". To specify")[0]}; known: ${names.join(" ")}`, { cause });
+  }
+}
+
+function portNumber(text: string, name: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw configError(`${name} is "${text}"; expected a port from 0 to 65535`);
+}
+
+function level(flag: string | undefined, env: Env): LogLevel {
+  const text = flag ?? (env["LOG_LEVEL"] || "info");
+  const found = LOG_LEVELS.find((known) => known === text);
+  if (found !== undefined) return found;
+  throw configError(`${flag === undefined ? "LOG_LEVEL" : "--log-level"} is "${text}"; known: ${LOG_LEVELS.join(", ")}`);
+}
+
+function number(env: Env, name: string, fallback: number, min: number, max: number): number {
+  const text = env[name];
+  if (text === undefined || text === "") return fallback;
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= min && value <= max) return value;
+  throw configError(`${name} is "${text}"; expected a number from ${min} to ${max}`);
+}
+
+function boolean(env: Env, name: string): boolean {
+  const text = (env[name] ?? "").toLowerCase();
+  if (["", "0", "false", "no"].includes(text)) return false;
+  if (["1", "true", "yes"].includes(text)) return true;
+  throw configError(`${name} is "${env[name]}"; expected true or false`);
+}
+
+function origins(text: string): string[] {
+  const list = text.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
+  const wrong = list.find((origin) => origin !== "*" && !/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i.test(origin));
+  if (wrong === undefined) return list;
+  throw configError(`CORS_ORIGINS: "${wrong}" is no origin; write scheme://host[:port] without a path, or *`);
+}

@@ -1,0 +1,4 @@
+export { temporaryFolder } from "./folder.ts";
+export { type Answer, ask, type Ask } from "./http.ts";
+export { type Ending, type Launch, type RunningProgram, runProgram, startProgram } from "./program.ts";
+export { until } from "./wait.ts";
