@@ -44,7 +44,9 @@ export class Gate {
     if (header === undefined) return this.#refuseUnsigned(request);
     const given = BEARER.exec(header)?.[1];
     if (given !== undefined && isSame(Buffer.from(given), token)) return undefined;
-    return unauthorized("the token is not valid; send Authorization: Bearer TOKEN with the token this sidecar runs with");
+    return unauthorized(
+      "the token is not valid; send Authorization: Bearer TOKEN with the token this sidecar runs with",
+    );
   }
 
   #refuseUnsigned(request: IncomingMessage): MikcarError | undefined {
@@ -61,7 +63,9 @@ export class Gate {
       );
     }
     if (this.#options.sameOriginOnly && origin !== undefined && !this.#isOwn(origin, host)) {
-      return forbidden("requests from web pages of another origin are refused; list the origin in CORS_ORIGINS to allow it");
+      return forbidden(
+        "requests from web pages of another origin are refused; list the origin in CORS_ORIGINS to allow it",
+      );
     }
     const verdict = this.#options.signer.verify(request.method ?? "", request.url ?? "");
     return verdict === "valid" ? undefined : verdict;

@@ -27,5 +27,11 @@ function refusal(error: ZodError, place: string, as: typeof badRequest): MikcarE
     field: path.length === 0 ? place : path.join("."),
     message,
   }));
-  return as(details.map(({ field, message }) => `${field}: ${message}`).slice(0, 3).join("; "), { details });
+  return as(
+    details
+      .map(({ field, message }) => `${field}: ${message}`)
+      .slice(0, 3)
+      .join("; "),
+    { details },
+  );
 }

@@ -52,7 +52,14 @@ function networkUrl(scheme: string, rest: string, params: URLSearchParams): Conf
   const parts = AUTHORITY.exec(authority);
   if (parts === null) throw configError(`${scheme}://…: the host and port cannot be read`);
   const [, userinfo, host = "", port] = parts;
-  return new ParsedUrl(scheme, decode(host), port === undefined ? undefined : Number(port), path, login(userinfo), params);
+  return new ParsedUrl(
+    scheme,
+    decode(host),
+    port === undefined ? undefined : Number(port),
+    path,
+    login(userinfo),
+    params,
+  );
 }
 
 function login(userinfo: string | undefined): ConfigUrl["credentials"] {

@@ -111,7 +111,8 @@ export class Dispatcher {
 
     const found = this.#router.find(method, url);
     if (found === null) return this.#miss(call, miss);
-    if (found.store === null) throw badRequest("the path has a % that is not followed by two hexadecimal digits of UTF-8");
+    if (found.store === null)
+      throw badRequest("the path has a % that is not followed by two hexadecimal digits of UTF-8");
     call.params = found.params;
     call.queryString = found.searchParams as unknown as string;
     return (found.store as Handle)(call);
@@ -186,14 +187,19 @@ export class Dispatcher {
 
   #logFailure({ request, traceId }: HttpCall, error: MikcarError): void {
     const path = (request.url ?? "").split("?", 1)[0];
-    this.#options.log.error({ trace_id: traceId, method: request.method, path, code: error.code, err: error }, "call failed");
+    this.#options.log.error(
+      { trace_id: traceId, method: request.method, path, code: error.code, err: error },
+      "call failed",
+    );
   }
 }
 
 /** @param allowed What the resource does answer to; sent as `Allow`. */
 export function methodNotAllowed(method: string, allowed: readonly string[]): MikcarError {
   const list = allowed.join(", ");
-  return new MikcarError("METHOD_NOT_ALLOWED", `${method} is not possible here; use ${list}`, { headers: { Allow: list } });
+  return new MikcarError("METHOD_NOT_ALLOWED", `${method} is not possible here; use ${list}`, {
+    headers: { Allow: list },
+  });
 }
 
 /** The answer to a path that nothing serves. */

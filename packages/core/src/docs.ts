@@ -59,7 +59,11 @@ function replyTable({ responses }: Operation): string {
 function curl(path: string, method: string, operation: Operation): string {
   const body = operation["requestBody"] as { content: Record<string, unknown> } | undefined; // as openApi() writes it
   const isJson = body !== undefined && "application/json" in body.content;
-  const data = isJson ? ` -H 'Content-Type: application/json' -d '{…}'` : body === undefined ? "" : " --data-binary @file";
+  const data = isJson
+    ? ` -H 'Content-Type: application/json' -d '{…}'`
+    : body === undefined
+      ? ""
+      : " --data-binary @file";
   return `curl -X ${method} http://localhost:3001${path}${data}`;
 }
 

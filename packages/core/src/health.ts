@@ -32,7 +32,9 @@ export class Readiness {
   }
 
   async #ask(): Promise<Reply> {
-    const entries = await Promise.all(this.#sidecars.map(async (sidecar) => [sidecar.name, await health(sidecar)] as const));
+    const entries = await Promise.all(
+      this.#sidecars.map(async (sidecar) => [sidecar.name, await health(sidecar)] as const),
+    );
     const isReady = entries.every(([, { status }]) => status === "up");
     return {
       status: isReady ? 200 : 503,

@@ -26,9 +26,11 @@ export { type Middleware, type RouterOptions, sidecarRouter } from "./express.ts
 export { exactInteger, parseJson } from "./json.ts";
 export { createLog, type Log, LOG_LEVELS, type LogLevel } from "./log.ts";
 export { type Documented, openApi, type OpenApiDocument } from "./openapi.ts";
+export { compareUtf8 } from "./order.ts";
 export type { BodySpec, Call, Handler, Method, Reply, Route, Routes, Spec } from "./routes.ts";
-export { type Offer, type Program, run } from "./run.ts";
+export { type Offer, type Program, run, runService, type Startable } from "./run.ts";
 export { type Server, SidecarBuilder } from "./server.ts";
+export { packageVersion } from "./version.ts";
 export {
   type Backend,
   type BoundRoute,

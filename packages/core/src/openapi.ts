@@ -163,7 +163,10 @@ function errors({ body, errors: own = [], replies: success }: Spec): Json {
   return Object.fromEntries(
     entries.map(([status, names]) => [
       String(status),
-      { description: names.join(", "), content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } } },
+      {
+        description: names.join(", "),
+        content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+      },
     ]),
   );
 }

@@ -13,7 +13,8 @@ import type { Reply } from "./routes.ts";
 const gzipBuffer = promisify(gzip);
 const GZIP_FROM_BYTES = 1024;
 const ACCEPTS_GZIP = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i;
-const COMPRESSIBLE = /^(?:text\/(?!event-stream)|[\w.+-]+\/(?:json|javascript|xml|x-ndjson|wasm|[\w.-]+\+(?:json|xml))|image\/svg\+xml)/i;
+const COMPRESSIBLE =
+  /^(?:text\/(?!event-stream)|[\w.+-]+\/(?:json|javascript|xml|x-ndjson|wasm|[\w.-]+\+(?:json|xml))|image\/svg\+xml)/i;
 const JSON_UTF8 = "application/json";
 const OCTETS = "application/octet-stream";
 const TEXT = "text/plain; charset=utf-8";

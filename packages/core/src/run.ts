@@ -1,20 +1,20 @@
 /** The body of every program: flags, environment, backends, server, signals. */
 
-import { isMikcarError } from "./errors.ts";
+import { readSecret } from "./env.ts";
+import { configError, isMikcarError } from "./errors.ts";
 import { pingError } from "./health.ts";
 import { createLog, type Log } from "./log.ts";
 import { type Backend, type Service, type Sidecar, urlFromEnv } from "./service.ts";
 import { SidecarBuilder, type Server } from "./server.ts";
+import { packageVersion } from "./version.ts";
 import { helpText, readSettings, type Settings } from "./settings.ts";
-import { readSecret } from "./env.ts";
-import { configError } from "./errors.ts";
+
+/** What a program needs of a service. */
+export type Startable = Pick<Service<Backend>, "name" | "env" | "summary" | "embedded" | "fromUrl">;
 
 /** A service that a program offers: its words now, its code when it is chosen. */
-export interface Offer {
-  readonly name: string;
-  readonly env: string;
-  readonly summary: string;
-  load(): Promise<Service<Backend>>;
+export interface Offer extends Pick<Startable, "name" | "env" | "summary"> {
+  load(): Promise<Startable>;
 }
 
 export interface Program {
@@ -23,6 +23,13 @@ export interface Program {
   readonly version: string;
   /** With one alone it needs no flag to be chosen. */
   readonly offers: readonly Offer[];
+}
+
+/** Runs `mikcar-<name>`, the program of one service. @param moduleUrl `import.meta.url` of its bin, one below the package. */
+export function runService(service: Startable, moduleUrl: string): Promise<void> {
+  const { name, env, summary } = service;
+  const offers = [{ name, env, summary, load: async () => service }];
+  return run({ name: `mikcar-${name}`, version: packageVersion(moduleUrl), offers });
 }
 
 /** Runs a program to its end: exits 0 after SIGTERM or SIGINT, 1 with a sentence when it cannot start. */
@@ -38,7 +45,11 @@ export async function run(program: Program): Promise<void> {
 
 async function main(program: Program, args: readonly string[]): Promise<void> {
   const { name, version, offers } = program;
-  const settings = readSettings(args, process.env, offers.map((offer) => offer.name));
+  const settings = readSettings(
+    args,
+    process.env,
+    offers.map((offer) => offer.name),
+  );
   if (settings.help) return print(helpText(name, offers));
   if (settings.version) return print(version);
   const chosen = choose(program, settings);
@@ -49,8 +60,12 @@ async function main(program: Program, args: readonly string[]): Promise<void> {
   const sidecars = await openAll(chosen, settings, log);
   const server = await serve(sidecars, settings, log);
   closeOnSignal(server, log);
-  for (const { name: service, backend, url } of sidecars) log.info({ service, prefix: `/${service}`, backend, url }, "serving");
-  log.info({ url: server.url, socket: settings.socketPath, version }, `listening on ${server.url ?? settings.socketPath}`);
+  for (const { name: service, backend, url } of sidecars)
+    log.info({ service, prefix: `/${service}`, backend, url }, "serving");
+  log.info(
+    { url: server.url, socket: settings.socketPath, version },
+    `listening on ${server.url ?? settings.socketPath}`,
+  );
 }
 
 function choose({ name, offers }: Program, settings: Settings): readonly Offer[] {
@@ -129,7 +144,10 @@ async function check(offers: readonly Offer[], settings: Settings): Promise<void
   if (rows.some(([, , state]) => state !== "ok")) process.exitCode = 1;
 }
 
-async function checkOne(offer: Offer, settings: Settings): Promise<[name: string, url: string, state: string, remark: string]> {
+async function checkOne(
+  offer: Offer,
+  settings: Settings,
+): Promise<[name: string, url: string, state: string, remark: string]> {
   try {
     const sidecar = await open(offer, settings);
     const error = await pingError(sidecar);

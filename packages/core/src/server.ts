@@ -143,7 +143,8 @@ export class SidecarBuilder {
       );
     }
     const log = settings.log ?? (await createLog());
-    if (isOpen && !isLocal) log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
+    if (isOpen && !isLocal)
+      log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
     const shared = { ...settings, authToken: token, signer: new UrlSigner(token), log, sameOriginOnly: isOpen };
     const mounts = this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar }));
     const miss = missHandler(this.#sidecars, this.#middleware);
@@ -204,8 +205,13 @@ function missHandler(sidecars: readonly Sidecar[], middleware: readonly Middlewa
 }
 
 function httpServer(dispatcher: Dispatcher, miss: MissHandler): HttpServer {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0 });
-  const handle = (request: IncomingMessage, response: ServerResponse): void => dispatcher.handle(request, response, miss);
+  const server = createServer({
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: 0,
+  });
+  const handle = (request: IncomingMessage, response: ServerResponse): void =>
+    dispatcher.handle(request, response, miss);
   server.on("request", handle);
   server.on("checkContinue", (request, response) => dispatcher.handle(request, response, miss, true));
   server.on("checkExpectation", (request, response) => {
@@ -281,7 +287,10 @@ function isAlive(path: string): Promise<boolean> {
     });
     probe.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ECONNREFUSED") resolve(false);
-      else reject(configError(`${path} is there and is no socket to replace (${error.code}); remove it or choose another path`));
+      else
+        reject(
+          configError(`${path} is there and is no socket to replace (${error.code}); remove it or choose another path`),
+        );
     });
   });
 }

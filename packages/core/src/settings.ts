@@ -59,7 +59,8 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
   const text = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
   const isSet = (name: string): boolean => values[name] === true;
   const port = text("port") ?? (env["PORT"] || undefined);
-  const seconds = (name: string, fallbackMs: number): number => number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
+  const seconds = (name: string, fallbackMs: number): number =>
+    number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
   const emptyToken = ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "");
   const noAuth = isSet("no-auth");
   const authToken = text("auth-token") || readSecret(env, "SIDECAR_TOKEN") || readSecret(env, "AUTH_TOKEN");
@@ -105,7 +106,10 @@ export function helpText(program: string, services: readonly { name: string; sum
   return [`Usage: ${program} ${services.length > 1 ? "--SERVICE… " : ""}[options]`, "", ...lines].join("\n");
 }
 
-function parse(args: readonly string[], serviceNames: readonly string[]): { values: Record<string, string | boolean | undefined> } {
+function parse(
+  args: readonly string[],
+  serviceNames: readonly string[],
+): { values: Record<string, string | boolean | undefined> } {
   const switches = Object.fromEntries([...serviceNames, "all"].map((name) => [name, { type: "boolean" as const }]));
   const options = { ...switches, ...FLAGS };
   try {
@@ -126,7 +130,9 @@ function level(flag: string | undefined, env: Env): LogLevel {
   const text = flag ?? (env["LOG_LEVEL"] || "info");
   const found = LOG_LEVELS.find((known) => known === text);
   if (found !== undefined) return found;
-  throw configError(`${flag === undefined ? "LOG_LEVEL" : "--log-level"} is "${text}"; known: ${LOG_LEVELS.join(", ")}`);
+  throw configError(
+    `${flag === undefined ? "LOG_LEVEL" : "--log-level"} is "${text}"; known: ${LOG_LEVELS.join(", ")}`,
+  );
 }
 
 function number(env: Env, name: string, fallback: number, min: number, max: number): number {
@@ -145,7 +151,10 @@ function boolean(env: Env, name: string): boolean {
 }
 
 function origins(text: string): string[] {
-  const list = text.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
+  const list = text
+    .split(",")
+    .map((origin) => origin.trim())
+    .filter((origin) => origin !== "");
   const wrong = list.find((origin) => origin !== "*" && !/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i.test(origin));
   if (wrong === undefined) return list;
   throw configError(`CORS_ORIGINS: "${wrong}" is no origin; write scheme://host[:port] without a path, or *`);

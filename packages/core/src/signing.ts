@@ -15,7 +15,8 @@ export class UrlSigner {
   readonly #key: Buffer;
 
   constructor(authToken: string | undefined) {
-    this.#key = authToken === undefined ? randomBytes(32) : createHmac("sha256", authToken).update("mikcar url").digest();
+    this.#key =
+      authToken === undefined ? randomBytes(32) : createHmac("sha256", authToken).update("mikcar url").digest();
   }
 
   /** @returns `path`, percent-encoded, with its signature as query. @param path Decoded, with its leading slash. */

@@ -30,7 +30,14 @@ export async function ask(base: string, path: string, options: Ask = {}): Promis
   const isWhole = typeof body === "string" || Buffer.isBuffer(body);
   const length = isWhole ? { "Content-Length": Buffer.byteLength(body) } : {};
   const target = socketPath === undefined ? { hostname, port } : { socketPath };
-  const request = httpRequest({ ...target, agent, method, path, headers: { ...length, ...headers }, ...(signal ? { signal } : {}) });
+  const request = httpRequest({
+    ...target,
+    agent,
+    method,
+    path,
+    headers: { ...length, ...headers },
+    ...(signal ? { signal } : {}),
+  });
   const answered = new Promise<Answer>((resolve, reject) => {
     request.once("error", reject);
     request.once("response", (response) => {

@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import { defineService, fileUrl, type Service } from "@mikcar/core";
+import type { KvBackend } from "./backend.ts";
+import { routes } from "./routes.ts";
+
+const lmdb = (): Promise<typeof import("./backends/lmdb.ts")> => import("./backends/lmdb.ts");
+
+const backends = {
+  memory: () => import("./backends/memory.ts"),
+  file: lmdb,
+  lmdb,
+  redb: lmdb,
+};
+
+/** The key-value service; see `docs/contract.md`, section 4. */
+export const KvService: Service<KvBackend> = defineService<KvBackend>({
+  name: "kv",
+  env: "KV_URL",
+  summary: "Key-value store",
+  routes,
+  backends,
+  embedded: (dataDir) => fileUrl(join(dataDir, "kv.lmdb")),
+});

@@ -1,0 +1,231 @@
+/**
+ * One LMDB file with tables of bytes in byte order. All writes go through `commit`, which runs the steps of all
+ * requests of a moment against one draft and writes the outcome as one transaction, synced once.
+ *
+ * A transaction carries a generation number and holds only if no other process has committed meanwhile; otherwise the
+ * steps run again. So any number of processes may share a file. LMDB's own callback transactions would hold its write
+ * thread while JavaScript runs, and its synchronous ones stop the event loop for a disk sync.
+ */
+
+import { unavailable } from "@mikcar/core";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { prepareFile } from "./file.ts";
+
+export interface EnvironmentOptions {
+  /** False: a commit is acknowledged before it is on the disk. Survives the end of the process, not that of the machine. */
+  readonly sync?: boolean;
+}
+
+/** From `start`, included, to `end`, left out. */
+export interface Range {
+  readonly start?: Buffer;
+  readonly end?: Buffer;
+  readonly limit?: number;
+}
+
+/** Reads what is committed. Keys have 1 to 1978 bytes. */
+export interface Table {
+  get(key: Buffer): Buffer | undefined;
+  has(key: Buffer): boolean;
+  keys(range: Range): Iterable<Buffer>;
+  entries(range: Range): Iterable<{ readonly key: Buffer; readonly value: Buffer }>;
+}
+
+/** The state as the steps of this commit have left it so far. */
+export interface Draft {
+  get(table: Table, key: Buffer): Buffer | undefined;
+  has(table: Table, key: Buffer): boolean;
+  put(table: Table, key: Buffer, value: Buffer): void;
+  remove(table: Table, key: Buffer): void;
+}
+
+interface Waiting {
+  readonly step: (draft: Draft) => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+type Outcome = { readonly value: unknown } | { readonly error: unknown };
+type Store = Database<Buffer, Buffer>;
+
+const BYTES = { keyEncoding: "binary", encoding: "binary" } as const;
+const GENERATION = Buffer.from("generation");
+const NOTHING = Buffer.alloc(0);
+
+/** @throws CONFIG_ERROR for a path that cannot be used, or holds a file of another kind. */
+export function openEnvironment(path: string, options: EnvironmentOptions = {}): Environment {
+  prepareFile(path);
+  const root = open<Buffer, Buffer>({ path, noSubdir: true, maxDbs: 16, noSync: options.sync === false, ...BYTES });
+  return new Environment(root);
+}
+
+export class Environment {
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #control: Store;
+  #waiting: Waiting[] = [];
+  #isCommitting = false;
+  #idle: Promise<void> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(root: RootDatabase<Buffer, Buffer>) {
+    this.#root = root;
+    this.#control = root.openDB({ name: "control", useVersions: true, ...BYTES });
+  }
+
+  table(name: string): Table {
+    return new LmdbTable(this.#root.openDB({ name, ...BYTES }));
+  }
+
+  /**
+   * Runs `step` and resolves with what it returns once its writes are on the disk. Steps run one after the other in
+   * the order of the calls; a step may run more than once and must do nothing but use the draft. One that throws must
+   * not have written: it rejects alone. @throws UNAVAILABLE when the disk takes no more.
+   */
+  commit<T>(step: (draft: Draft) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#isClosed) return reject(unavailable("the database is closed"));
+      this.#waiting.push({ step, resolve, reject });
+      if (this.#isCommitting) return;
+      this.#isCommitting = true;
+      this.#idle = new Promise((idle) => {
+        setImmediate(() => void this.#commitAll().then(idle)); // after all requests of this turn have come in
+      });
+    });
+  }
+
+  /** Makes reads see what other processes have committed; commits of this one are always seen. */
+  refresh(): void {
+    this.#root.resetReadTxn();
+  }
+
+  /** Waits for the commits under way. Safe to call twice. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#idle;
+    await this.#root.close();
+  }
+
+  async #commitAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        settle(batch, await this.#commitBatch(batch));
+      } catch (cause) {
+        const error = unavailable("the database file cannot be written", { cause });
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#isCommitting = false;
+  }
+
+  async #commitBatch(batch: readonly Waiting[]): Promise<readonly Outcome[]> {
+    for (;;) {
+      this.refresh();
+      const generation = this.#control.getEntry(GENERATION)?.version ?? 0;
+      const draft = new MemoryDraft();
+      const outcomes = batch.map(({ step }) => attempt(step, draft));
+      if (draft.isEmpty) return outcomes;
+      const write = (): void => {
+        draft.writeOut();
+        void this.#control.put(GENERATION, NOTHING, generation + 1);
+      };
+      const isWritten =
+        generation === 0
+          ? await this.#control.ifNoExists(GENERATION, write)
+          : await this.#control.ifVersion(GENERATION, generation, write);
+      if (!isWritten) continue;
+      await this.#root.flushed;
+      return outcomes;
+    }
+  }
+}
+
+function attempt(step: Waiting["step"], draft: Draft): Outcome {
+  try {
+    return { value: step(draft) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function settle(batch: readonly Waiting[], outcomes: readonly Outcome[]): void {
+  batch.forEach(({ resolve, reject }, index) => {
+    const outcome = outcomes[index] as Outcome; // one for each
+    if ("error" in outcome) reject(outcome.error);
+    else resolve(outcome.value as never); // the step's own type, kept by commit()
+  });
+}
+
+class LmdbTable implements Table {
+  readonly store: Store;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.store.getBinary(key);
+  }
+
+  has(key: Buffer): boolean {
+    return this.store.doesExist(key);
+  }
+
+  keys(range: Range): Iterable<Buffer> {
+    return this.store.getKeys(range);
+  }
+
+  entries(range: Range): Iterable<{ key: Buffer; value: Buffer }> {
+    return this.store.getRange(range);
+  }
+}
+
+class MemoryDraft implements Draft {
+  /** By table, then by key in latin1, which maps bytes one to one. */
+  readonly #changes = new Map<Table, Map<string, Buffer | undefined>>();
+
+  get isEmpty(): boolean {
+    return this.#changes.size === 0;
+  }
+
+  get(table: Table, key: Buffer): Buffer | undefined {
+    const changed = this.#changes.get(table);
+    if (changed === undefined) return table.get(key);
+    const name = key.toString("latin1");
+    return changed.has(name) ? changed.get(name) : table.get(key);
+  }
+
+  has(table: Table, key: Buffer): boolean {
+    const changed = this.#changes.get(table);
+    if (changed === undefined) return table.has(key);
+    const name = key.toString("latin1");
+    return changed.has(name) ? changed.get(name) !== undefined : table.has(key);
+  }
+
+  put(table: Table, key: Buffer, value: Buffer): void {
+    this.#changed(table).set(key.toString("latin1"), value);
+  }
+
+  remove(table: Table, key: Buffer): void {
+    this.#changed(table).set(key.toString("latin1"), undefined);
+  }
+
+  /** Hands every change to LMDB; to be called inside a conditional batch. */
+  writeOut(): void {
+    for (const [table, changed] of this.#changes) {
+      const { store } = table as LmdbTable; // the only kind that table() makes
+      for (const [name, value] of changed) {
+        const key = Buffer.from(name, "latin1");
+        void (value === undefined ? store.remove(key) : store.put(key, value));
+      }
+    }
+  }
+
+  #changed(table: Table): Map<string, Buffer | undefined> {
+    let changed = this.#changes.get(table);
+    if (changed === undefined) this.#changes.set(table, (changed = new Map()));
+    return changed;
+  }
+}
