@@ -6,10 +6,8 @@ import { badRequest, payloadTooLarge } from "./errors.ts";
 const DISCARD_BYTES = 64 * 1024 * 1024;
 const DISCARD_MS = 5000;
 
-/** The whole body. @throws PAYLOAD_TOO_LARGE as soon as it is known, BAD_REQUEST when the client stops half way. */
+/** The whole body. @throws PAYLOAD_TOO_LARGE as soon as more has come, BAD_REQUEST when the client stops half way. */
 export function readAll(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  const declared = declaredLength(request);
-  if (declared !== undefined && declared > limitBytes) return Promise.reject(payloadTooLarge(limitBytes));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -42,8 +40,6 @@ export async function* readStream(
   limitBytes: number,
   onProgress: () => void,
 ): AsyncGenerator<Buffer> {
-  const declared = declaredLength(request);
-  if (declared !== undefined && declared > limitBytes) throw payloadTooLarge(limitBytes);
   let size = 0;
   try {
     // The socket must live on for the answer when the consumer stops early.
@@ -80,11 +76,6 @@ export function discardRest(request: IncomingMessage): Promise<boolean> {
     const timer = setTimeout(finish, DISCARD_MS, false);
     request.on("data", onData).on("end", onEnd).on("close", onEnd).on("error", onEnd).resume();
   });
-}
-
-function declaredLength(request: IncomingMessage): number | undefined {
-  const length = request.headers["content-length"];
-  return length === undefined ? undefined : Number(length);
 }
 
 function brokenBody(cause?: unknown): Error {

@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { ZodType } from "zod";
 import { readAll, readStream } from "./body.ts";
 import { checkBody, checkQuery } from "./check.ts";
-import { badRequest, MikcarError } from "./errors.ts";
+import { badRequest, MikcarError, payloadTooLarge } from "./errors.ts";
 import { parseJson } from "./json.ts";
 import type { Call } from "./routes.ts";
 import type { UrlSigner } from "./signing.ts";
@@ -83,14 +83,16 @@ export class HttpCall implements Call {
     return checkBody(schema, parseJson(bytes.toString()));
   }
 
-  bytes(): Promise<Buffer> {
-    this.#beginBody();
-    return readAll(this.request, this.#context.maxBodyBytes);
+  async bytes(): Promise<Buffer> {
+    const { maxBodyBytes } = this.#context;
+    this.#beginBody(maxBodyBytes);
+    return readAll(this.request, maxBodyBytes);
   }
 
   stream(): AsyncIterable<Buffer> {
-    this.#beginBody();
-    return readStream(this.request, this.#context.maxObjectBytes, this.touch);
+    const { maxObjectBytes } = this.#context;
+    this.#beginBody(maxObjectBytes);
+    return readStream(this.request, maxObjectBytes, this.touch);
   }
 
   signUrl(method: "GET" | "PUT", path: string, expiresAt: Date): string {
@@ -109,18 +111,17 @@ export class HttpCall implements Call {
     this.#abort?.abort(reason);
   }
 
-  #beginBody(): void {
-    if (this.request.readableEnded && !this.#isEmpty()) {
+  /** Refuses what is known to be too long before the client is told to send it. */
+  #beginBody(limitBytes: number): void {
+    const { headers, readableEnded } = this.request;
+    const declared = Number(headers["content-length"] ?? 0);
+    if (declared > limitBytes) throw payloadTooLarge(limitBytes);
+    if (readableEnded && (declared > 0 || headers["transfer-encoding"] !== undefined)) {
       throw new Error("something read the request body first; mount the sidecar before body parsers");
     }
     if (!this.awaitsContinue) return;
     this.awaitsContinue = false;
     this.response.writeContinue();
-  }
-
-  #isEmpty(): boolean {
-    const { headers } = this;
-    return headers["transfer-encoding"] === undefined && (headers["content-length"] ?? "0") === "0";
   }
 }
 

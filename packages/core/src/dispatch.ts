@@ -20,8 +20,8 @@ export interface DispatcherOptions extends GateOptions, Omit<CallContext, "signe
   readonly log: Log;
 }
 
-/** What happens with a call that no route matches: undefined when it was handed on. */
-export type Miss = (call: HttpCall) => Reply | Promise<Reply> | undefined;
+/** What happens with a call that no route matches: undefined when it was handed on. @param headers For its answer. */
+export type Miss = (call: HttpCall, headers: ExtraHeaders) => Reply | Promise<Reply> | undefined;
 
 /** What holds when nothing is said. */
 export const DEFAULTS = {
@@ -121,7 +121,7 @@ export class Dispatcher {
   #miss(call: HttpCall, miss: Miss): Reply | Promise<Reply> | undefined {
     const { method, url = "" } = call.request;
     const allowed = METHODS.filter((other) => this.#router.find(other, url)?.store != null);
-    if (allowed.length === 0) return miss(call);
+    if (allowed.length === 0) return miss(call, ["X-Trace-Id", call.traceId, ...this.#extraHeaders(call)]);
     throw methodNotAllowed(method ?? "", allowed);
   }
 

@@ -1,7 +1,6 @@
 /** Express, for everything that is not a data route, and our dispatcher inside anybody's Express application. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { HttpCall } from "./call.ts";
 import { DEFAULTS, Dispatcher, methodNotAllowed, noRoute } from "./dispatch.ts";
 import { docsPage } from "./docs.ts";
 import { isMikcarError, MikcarError } from "./errors.ts";
@@ -50,9 +49,6 @@ export async function sidecarRouter(sidecar: Sidecar, options: RouterOptions = {
     });
   };
 }
-
-/** Serves one call that no data route matched. */
-export type Fallback = (call: HttpCall) => Promise<void>;
 
 /**
  * `/ready`, `/openapi.json`, `/docs` and the application's own middleware. Everything else is left to `miss`.

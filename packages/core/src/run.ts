@@ -9,6 +9,9 @@ import { SidecarBuilder, type Server } from "./server.ts";
 import { packageVersion } from "./version.ts";
 import { helpText, readSettings, type Settings } from "./settings.ts";
 
+/** After this a second signal ends the process at once. */
+const IMPATIENCE_MS = 1000;
+
 /** What a program needs of a service. */
 export type Startable = Pick<Service<Backend>, "name" | "env" | "summary" | "embedded" | "fromUrl">;
 
@@ -118,10 +121,12 @@ async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log)
 }
 
 function closeOnSignal(server: Server, log: Log): void {
-  let isStopping = false;
+  let stoppedAt: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(1); // asked twice: now
-    isStopping = true;
+    // A terminal and a launcher may both pass the same signal on; one that comes later is meant.
+    if (stoppedAt !== undefined && performance.now() - stoppedAt > IMPATIENCE_MS) process.exit(1);
+    if (stoppedAt !== undefined) return;
+    stoppedAt = performance.now();
     log.info({ signal }, "stopping: open calls may end first");
     server.close().then(
       () => process.exit(0),

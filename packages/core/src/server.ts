@@ -1,10 +1,9 @@
 /** One HTTP server for any number of sidecars: our dispatcher in front, Express for the rest, and an orderly end. */
 
-import { chmodSync, existsSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
-import type { HttpCall } from "./call.ts";
-import { DEFAULTS, Dispatcher } from "./dispatch.ts";
+import { DEFAULTS, Dispatcher, type Miss } from "./dispatch.ts";
 import { badRequest, configError, errorBody, type MikcarError, timeout } from "./errors.ts";
 import { createFallback, fallbackError, type Middleware } from "./express.ts";
 import { createLog, type Log } from "./log.ts";
@@ -179,32 +178,27 @@ interface Listener {
   readonly dispatcher: Dispatcher;
 }
 
-type MissHandler = (call: HttpCall) => Promise<Reply> | undefined;
-
 /** Hands a call to Express, and turns what comes back unanswered into an error of ours. */
-function missHandler(sidecars: readonly Sidecar[], middleware: readonly Middleware[]): MissHandler {
+function missHandler(sidecars: readonly Sidecar[], middleware: readonly Middleware[]): Miss {
   let fallback: Promise<Middleware> | undefined;
-  return (call) => {
-    const { request, response, traceId } = call;
-    fallback ??= createFallback(sidecars, middleware, VERSION);
-    return fallback.then(
-      (app) =>
-        new Promise<Reply>((_resolve, reject) => {
-          response.setHeader("X-Trace-Id", traceId);
-          response.once("close", () => {
-            call.isAnswered = true;
-            _resolve({});
-          });
-          app(request, response, (thrown) => {
-            response.removeHeader("X-Trace-Id");
-            reject(fallbackError(thrown, request.url));
-          });
-        }),
-    );
+  return async (call, headers) => {
+    const { request, response } = call;
+    const app = await (fallback ??= createFallback(sidecars, middleware, VERSION));
+    for (let at = 0; at < headers.length; at += 2) response.appendHeader(headers[at] ?? "", headers[at + 1] ?? "");
+    return new Promise<Reply>((resolve, reject) => {
+      response.once("close", () => {
+        call.isAnswered = true;
+        resolve({});
+      });
+      app(request, response, (thrown) => {
+        for (const name of response.getHeaderNames()) response.removeHeader(name);
+        reject(fallbackError(thrown, request.url));
+      });
+    });
   };
 }
 
-function httpServer(dispatcher: Dispatcher, miss: MissHandler): HttpServer {
+function httpServer(dispatcher: Dispatcher, miss: Miss): HttpServer {
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -214,11 +208,7 @@ function httpServer(dispatcher: Dispatcher, miss: MissHandler): HttpServer {
     dispatcher.handle(request, response, miss);
   server.on("request", handle);
   server.on("checkContinue", (request, response) => dispatcher.handle(request, response, miss, true));
-  server.on("checkExpectation", (request, response) => {
-    dispatcher.handle(request, response, () => {
-      throw badRequest(`Expect: ${request.headers.expect} is not supported; leave the header out`);
-    });
-  });
+  server.on("checkExpectation", handle); // one that we do not know asks nothing of us: RFC 9110, 10.1.1
   server.on("clientError", refuseRaw);
   server.on("connect", (_request, socket: Socket) => refuseRaw(new Error("CONNECT"), socket));
   return server;
@@ -265,7 +255,10 @@ async function listenTcp(server: HttpServer, { host, port = 3001 }: Settings): P
 
 /** Takes over a socket file that nobody listens on; mode 0600 without a token, else 0660. */
 async function listenSocket(server: HttpServer, path: string, isOpen: boolean): Promise<void> {
-  if (existsSync(path)) {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats?.isSocket() === false)
+    throw configError(`${path} is there and is no socket; remove it or choose another path with --socket`);
+  if (stats !== undefined) {
     if (await isAlive(path)) throw configError(`another program listens on ${path}; choose another path with --socket`);
     unlinkSync(path);
   }

@@ -77,7 +77,7 @@ export function defineService<B extends Backend>(definition: Definition<B>): Ser
   return {
     ...definition,
     fromBackend: (backend) => bind(backend, "custom", "custom:"),
-    fromEnv: (env = process.env) => openUrl(definition, urlFromEnv(definition, env), bind),
+    fromEnv: async (env = process.env) => openUrl(definition, urlFromEnv(definition, env), bind),
     fromUrl: (url) => openUrl(definition, url, bind),
   };
 }

@@ -7,7 +7,7 @@
  * thread while JavaScript runs, and its synchronous ones stop the event loop for a disk sync.
  */
 
-import { unavailable } from "@mikcar/core";
+import { configError, type MikcarError, unavailable } from "@mikcar/core";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { prepareFile } from "./file.ts";
 
@@ -23,7 +23,7 @@ export interface Range {
   readonly limit?: number;
 }
 
-/** Reads what is committed. Keys have 1 to 1978 bytes. */
+/** Reads what is committed. Keys have 1 to 1978 bytes. Every method throws UNAVAILABLE once the environment is closed. */
 export interface Table {
   get(key: Buffer): Buffer | undefined;
   has(key: Buffer): boolean;
@@ -55,8 +55,18 @@ const NOTHING = Buffer.alloc(0);
 /** @throws CONFIG_ERROR for a path that cannot be used, or holds a file of another kind. */
 export function openEnvironment(path: string, options: EnvironmentOptions = {}): Environment {
   prepareFile(path);
-  const root = open<Buffer, Buffer>({ path, noSubdir: true, maxDbs: 16, noSync: options.sync === false, ...BYTES });
-  return new Environment(root);
+  return new Environment(openRoot(path, options.sync === false));
+}
+
+/** Without its batching by event turn, which does nothing for us and has a promise of its own that nobody could catch. */
+function openRoot(path: string, noSync: boolean): RootDatabase<Buffer, Buffer> {
+  try {
+    return open<Buffer, Buffer>({ path, noSubdir: true, maxDbs: 16, noSync, eventTurnBatching: false, ...BYTES });
+  } catch (cause) {
+    throw configError(`"${path}" cannot be opened (${(cause as Error).message}); move it away, or name another file`, {
+      cause,
+    });
+  }
 }
 
 export class Environment {
@@ -65,7 +75,9 @@ export class Environment {
   #waiting: Waiting[] = [];
   #isCommitting = false;
   #idle: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
   #isClosed = false;
+  #hasFailed = false;
 
   constructor(root: RootDatabase<Buffer, Buffer>) {
     this.#root = root;
@@ -73,7 +85,9 @@ export class Environment {
   }
 
   table(name: string): Table {
-    return new LmdbTable(this.#root.openDB({ name, ...BYTES }));
+    return new LmdbTable(this.#root.openDB({ name, ...BYTES }), () => {
+      if (this.#isClosed) throw closed();
+    });
   }
 
   /**
@@ -83,7 +97,7 @@ export class Environment {
    */
   commit<T>(step: (draft: Draft) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#isClosed) return reject(unavailable("the database is closed"));
+      if (this.#closing !== undefined) return reject(closed());
       this.#waiting.push({ step, resolve, reject });
       if (this.#isCommitting) return;
       this.#isCommitting = true;
@@ -98,12 +112,16 @@ export class Environment {
     this.#root.resetReadTxn();
   }
 
-  /** Waits for the commits under way. Safe to call twice. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+  /** Waits for the commits under way. From then on, reads throw UNAVAILABLE. Safe to call twice. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     await this.#idle;
-    await this.#root.close();
+    this.#isClosed = true;
+    const isClosed = this.#root.close();
+    if (!this.#hasFailed) await isClosed; // LMDB waits for the sync of its last commit, which never comes for a failed one
   }
 
   async #commitAll(): Promise<void> {
@@ -112,7 +130,11 @@ export class Environment {
       this.#waiting = [];
       try {
         settle(batch, await this.#commitBatch(batch));
+        this.#hasFailed = false;
       } catch (cause) {
+        this.#hasFailed = true;
+        // The reason comes as a promise that rejects; nobody else would catch it.
+        (cause as { commitError?: Promise<never> }).commitError?.catch(() => undefined);
         const error = unavailable("the database file cannot be written", { cause });
         for (const { reject } of batch) reject(error);
       }
@@ -142,6 +164,10 @@ export class Environment {
   }
 }
 
+function closed(): MikcarError {
+  return unavailable("the database is closed");
+}
+
 function attempt(step: Waiting["step"], draft: Draft): Outcome {
   try {
     return { value: step(draft) };
@@ -160,24 +186,31 @@ function settle(batch: readonly Waiting[], outcomes: readonly Outcome[]): void {
 
 class LmdbTable implements Table {
   readonly store: Store;
+  /** LMDB's own error for a closed file does not say so. */
+  readonly #refuseClosed: () => void;
 
-  constructor(store: Store) {
+  constructor(store: Store, refuseClosed: () => void) {
     this.store = store;
+    this.#refuseClosed = refuseClosed;
   }
 
   get(key: Buffer): Buffer | undefined {
+    this.#refuseClosed();
     return this.store.getBinary(key);
   }
 
   has(key: Buffer): boolean {
+    this.#refuseClosed();
     return this.store.doesExist(key);
   }
 
   keys(range: Range): Iterable<Buffer> {
+    this.#refuseClosed();
     return this.store.getKeys(range);
   }
 
   entries(range: Range): Iterable<{ key: Buffer; value: Buffer }> {
+    this.#refuseClosed();
     return this.store.getRange(range);
   }
 }

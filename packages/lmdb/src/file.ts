@@ -1,12 +1,16 @@
 /** What stands at a path before LMDB may touch it. */
 
-import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { configError } from "@mikcar/core";
 
-const HEAD_BYTES = 64;
-/** The magic number of a meta page, little-endian: https://github.com/LMDB/lmdb/blob/mdb.master/libraries/liblmdb/mdb.c */
-const MAGIC = Buffer.from([0xde, 0xc0, 0xef, 0xbe]);
+/**
+ * The first two pages are meta pages: magic number, version, and the size of a page, as the LMDB in lmdb-js lays them out.
+ * https://github.com/kriszyp/lmdb-js/blob/master/dependencies/lmdb/libraries/liblmdb/mdb.c
+ */
+const MAGIC = Buffer.from([0xde, 0xc0, 0xef, 0xbe, 2, 0, 0, 0]);
+const MAGIC_AT = 24;
+const PAGE_SIZE_AT = 48;
 
 /**
  * Makes the folder, and sees to it that the path is free, or holds an LMDB file that may be written.
@@ -24,20 +28,27 @@ export function prepareFile(path: string): void {
     if (code === undefined || code === "CONFIG_ERROR") throw cause;
     throw configError(`"${path}" cannot be used (${code}); choose a folder that this user may write`, { cause });
   }
-  const head = readHead(path);
-  if (head.length > 0 && !head.includes(MAGIC)) {
-    throw configError(
-      `"${path}" is no LMDB file (a redb file, say, cannot be read); it was left as it is: move it away, or name another file`,
-    );
-  }
+  if (isEmptyOrLmdb(path)) return;
+  throw configError(
+    `"${path}" is no LMDB file (a redb file, say, cannot be read); it was left as it is: move it away, or name another file`,
+  );
 }
 
-function readHead(path: string): Buffer {
+/** LMDB itself ends the process on some files that are not its own, so this must be strict. */
+function isEmptyOrLmdb(path: string): boolean {
   const file = openSync(path, "r");
   try {
-    const head = Buffer.alloc(HEAD_BYTES);
-    return head.subarray(0, readSync(file, head));
+    if (fstatSync(file).size === 0) return true;
+    const pageSize = readAt(file, PAGE_SIZE_AT, 4).readUInt32LE();
+    return [0, pageSize].every((page) => readAt(file, page + MAGIC_AT, MAGIC.length).equals(MAGIC));
   } finally {
     closeSync(file);
   }
+}
+
+/** Zeros stand for what lies behind the end. */
+function readAt(file: number, position: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  readSync(file, bytes, 0, length, position);
+  return bytes;
 }

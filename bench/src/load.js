@@ -1,0 +1,19 @@
+/** The load: autocannon in a process of its own on the second core, 64 connections, each sending its next call at once. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { pinned } from "./server.ts";
+export function load(url, requests, options) {
+  const [program, args] = pinned(1, [process.execPath, fileURLToPath(new URL("cannon.ts", import.meta.url))]);
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const encoded = requests.map((request) => ({ ...request, body: request.body?.toString("latin1") }));
+  child.stdin.end(JSON.stringify({ url, requests: encoded, ...options }));
+  return new Promise((resolve, reject) => {
+    let output = "";
+    child.stdout.on("data", (chunk) => (output += chunk));
+    child.once("exit", (code) => {
+      if (code === 0)
+        resolve(JSON.parse(output)); // what cannon.ts prints
+      else reject(new Error(`the load generator ended with code ${code}`));
+    });
+  });
+}

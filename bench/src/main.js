@@ -1,0 +1,101 @@
+/**
+ * `pnpm bench [options] [row …]`: server CPU per request of each row, in floors. Rows are chosen by the beginning of
+ * their name. Options: --seconds N (4), --url URL (a server that runs already; its CPU cannot be seen), --new-connections,
+ * --name NAME (of the result files, `latest`), --compare A.json B.json.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { load } from "./load.ts";
+import { compare, describeMachine, read, save } from "./report.ts";
+import { rows } from "./rows.ts";
+import { TestServer } from "./server.ts";
+const SIDECAR = fileURLToPath(new URL("../../apps/supercar/dist/bin.js", import.meta.url));
+const FLOOR = fileURLToPath(new URL("floor.ts", import.meta.url));
+const WARM_UP_SECONDS = 1;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: "string", default: "4" },
+    url: { type: "string" },
+    name: { type: "string", default: "latest" },
+    "new-connections": { type: "boolean", default: false },
+    compare: { type: "boolean", default: false },
+  },
+});
+if (values.compare) {
+  const [a, b] = positionals;
+  if (a === undefined || b === undefined) throw new Error("--compare needs two result files");
+  console.log(compare(read(a), read(b)));
+} else await bench();
+async function bench() {
+  const chosen = rows.filter(
+    ({ name }) => positionals.length === 0 || positionals.some((start) => name.startsWith(start)),
+  );
+  if (chosen.length === 0) throw new Error(`no such row; known: ${rows.map(({ name }) => name).join(", ")}`);
+  const options = { seconds: Number(values.seconds), connections: 64, newConnections: values["new-connections"] };
+  if (values.url !== undefined) return benchUrl(values.url, chosen, options);
+  const before = await floor(options);
+  const measured = [];
+  for (const row of chosen) {
+    process.stderr.write(`${row.name} … `);
+    const result = await benchRow(row, options);
+    process.stderr.write(`${result.cpuMicros.toFixed(0)} µs, ${result.perSecond.toFixed(0)} req/s\n`);
+    measured.push(result);
+  }
+  const floorMicros = (before + (await floor(options))) / 2;
+  const rowsInFloors = measured.map((row) => ({ ...row, floors: row.cpuMicros / floorMicros }));
+  const mode = `64 ${options.newConnections ? "connections, a new one per call" : "keep-alive connections"}`;
+  const results = { at: new Date().toISOString(), machine: describeMachine(), mode, floorMicros, rows: rowsInFloors };
+  console.log(`\n${save(values.name, results)}`);
+  if (measured.some(({ errors }) => errors > 0)) throw new Error("a run with errors is void");
+}
+async function floor(options) {
+  const server = await TestServer.start([FLOOR], {});
+  const { cpuMicros } = await measure(server, [{ method: "GET", path: "/" }], options);
+  await server.stop();
+  return cpuMicros;
+}
+async function benchRow(row, options) {
+  const data = mkdtempSync(join(tmpdir(), "mikcar-bench-"));
+  const server = await TestServer.start([SIDECAR, "--all", "--port", "0", "--data", data], row.env);
+  try {
+    await seed(server.url, row.seed);
+    return { row: row.name, goal: row.goal, floors: 0, ...(await measure(server, row.requests, options)) };
+  } finally {
+    await server.stop();
+    rmSync(data, { recursive: true });
+  }
+}
+async function measure(server, requests, options) {
+  await load(server.url, requests, { ...options, seconds: WARM_UP_SECONDS });
+  const start = server.cost();
+  const { answered, ...result } = await load(server.url, requests, options);
+  const end = server.cost();
+  return {
+    ...result,
+    cpuMicros: ((end.cpuSeconds - start.cpuSeconds) / answered) * 1e6,
+    peakMemoryMib: end.peakMemoryMib,
+  };
+}
+/** A server of somebody else: only what can be seen from outside. */
+async function benchUrl(url, chosen, options) {
+  for (const row of chosen) {
+    await seed(url, row.seed);
+    const { perSecond, p50Ms, p99Ms, errors } = await load(url, row.requests, options);
+    console.log(`${row.name}: ${perSecond.toFixed(0)} req/s, p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${errors} errors`);
+  }
+}
+async function seed(url, requests) {
+  for (const { method, path, headers = {}, body } of requests) {
+    const response = await fetch(url + path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: new Uint8Array(Buffer.from(body)) }),
+    });
+    await response.arrayBuffer();
+    if (!response.ok) throw new Error(`seeding failed: ${method} ${path} answered ${response.status}`);
+  }
+}

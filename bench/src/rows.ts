@@ -1,0 +1,91 @@
+/** What is measured: for each row the server's environment, what it is seeded with, and the calls of the load. */
+
+export interface Request {
+  readonly method: "GET" | "POST" | "PUT";
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+export interface Row {
+  readonly name: string;
+  /** Floors to reach, from the project's goals. */
+  readonly goal: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly seed: readonly Request[];
+  /** Sent again and again, each connection from the first on. */
+  readonly requests: readonly Request[];
+}
+
+const KEYS = 10_000;
+const JSON_TYPE = { "Content-Type": "application/json" };
+const VALUE = "v".repeat(100);
+const KIB = Buffer.alloc(1024, "k");
+const MIB = Buffer.alloc(1024 * 1024, "m");
+
+const memory = { KV_URL: "memory://", STORAGE_URL: "memory://" };
+const files = {};
+
+/** A walk over the keys that visits them in no order a cache would like. */
+function scattered(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => (index * 7919) % KEYS);
+}
+
+function setBatches(): Request[] {
+  return Array.from({ length: KEYS / 1000 }, (_, batch) => {
+    const entries = Array.from({ length: 1000 }, (_unused, index) => [`key-${batch * 1000 + index}`, VALUE]);
+    return {
+      method: "POST",
+      path: "/kv/set/batch",
+      headers: JSON_TYPE,
+      body: JSON.stringify(Object.fromEntries(entries)),
+    };
+  });
+}
+
+function putObjects(count: number, body: Buffer): Request[] {
+  return Array.from({ length: count }, (_, index) => ({
+    method: "PUT",
+    path: `/storage/object/seed/${index}.bin`,
+    body,
+  }));
+}
+
+const getKeys: readonly Request[] = scattered(1000).map((key) => ({ method: "GET", path: `/kv/get/key-${key}` }));
+const setKeys: readonly Request[] = scattered(1000).map((key) => ({
+  method: "POST",
+  path: `/kv/set/key-${key}`,
+  body: VALUE,
+}));
+const batch: Request = {
+  method: "POST",
+  path: "/kv/get/batch",
+  headers: JSON_TYPE,
+  body: JSON.stringify({ keys: scattered(100).map((key) => `key-${key}`) }),
+};
+
+function getObjects(count: number): Request[] {
+  return Array.from({ length: count }, (_, index) => ({ method: "GET", path: `/storage/object/seed/${index}.bin` }));
+}
+
+function putMany(count: number, body: Buffer): Request[] {
+  return Array.from({ length: count }, (_, index) => ({
+    method: "PUT",
+    path: `/storage/object/load/${index}.bin`,
+    body,
+  }));
+}
+
+// prettier-ignore
+export const rows: readonly Row[] = [
+  { name: "health",                    goal: 1.1,  env: memory, seed: [], requests: [{ method: "GET", path: "/health" }] },
+  { name: "kv-get-memory",             goal: 1.15, env: memory, seed: setBatches(), requests: getKeys },
+  { name: "kv-get-file",               goal: 1.2,  env: files,  seed: setBatches(), requests: getKeys },
+  { name: "kv-set-file",               goal: 1.6,  env: files,  seed: setBatches(), requests: setKeys },
+  { name: "kv-increment-file",         goal: 1.8,  env: files,  seed: [], requests: [{ method: "POST", path: "/kv/increment/counter" }] },
+  { name: "kv-get-batch-100-file",     goal: 3.5,  env: files,  seed: setBatches(), requests: [batch] },
+  { name: "storage-get-1k-file",       goal: 2.2,  env: files,  seed: putObjects(100, KIB), requests: getObjects(100) },
+  { name: "storage-get-1m-file",       goal: 15,   env: files,  seed: putObjects(20, MIB), requests: getObjects(20) },
+  { name: "storage-put-1k-file",       goal: 6,    env: files,  seed: [], requests: putMany(1000, KIB) },
+  { name: "storage-put-1m-file",       goal: 25,   env: files,  seed: [], requests: putMany(100, MIB) },
+];

@@ -1,0 +1,127 @@
+/** The routes in words and schemas, by handler. */
+
+import type { Spec } from "@mikcar/core";
+import {
+  batch,
+  batchDeleted,
+  created,
+  deleted,
+  listing,
+  listQuery,
+  presigned,
+  presignRequest,
+  transfer,
+  transferred,
+} from "./schemas.ts";
+
+const CONDITIONS = {
+  "If-Match": "Only if the object has one of these entity tags; `*`: only if there is one",
+  "If-None-Match": "Only if the object has none of these entity tags; `*`: only if there is none",
+};
+const READ_CONDITIONS = {
+  ...CONDITIONS,
+  "If-Modified-Since": "304 unless it was written after this HTTP date",
+  "If-Unmodified-Since": "412 if it was written after this HTTP date",
+};
+
+const getObject: Spec = {
+  summary: "Read an object",
+  description: "Several ranges, or a range that cannot be read, are answered as if none had been asked for.",
+  headers: {
+    ...READ_CONDITIONS,
+    Range: "One range of bytes: `bytes=0-99`, `bytes=100-` or `bytes=-100`",
+    "If-Range": "Entity tag or HTTP date: the range only if it is this version, else all of it",
+  },
+  replies: {
+    200: ["The bytes", "bytes"],
+    206: ["The range, with Content-Range", "bytes"],
+    304: ["The version that If-None-Match or If-Modified-Since speaks of"],
+  },
+  errors: ["NOT_FOUND", "PRECONDITION_FAILED", "RANGE_NOT_SATISFIABLE", "UNAVAILABLE"],
+};
+
+const headObject: Spec = {
+  summary: "The headers of an object",
+  headers: READ_CONDITIONS,
+  replies: {
+    200: ["The headers of GET, and X-Object-Size and X-Last-Modified (RFC 3339)"],
+    304: ["The version that If-None-Match or If-Modified-Since speaks of"],
+  },
+  errors: ["NOT_FOUND", "PRECONDITION_FAILED", "UNAVAILABLE"],
+};
+
+const putObject: Spec = {
+  summary: "Store the body as an object",
+  description: "Readers see the old object or the new one, never a part. `X-Meta-*` headers are kept, 8 KiB in all.",
+  headers: {
+    ...CONDITIONS,
+    "Content-Type": "Kept; application/octet-stream when absent",
+    "Cache-Control": "Kept",
+    "Content-MD5": "Verified: 16 bytes in base64",
+    "X-Checksum-Sha256": "Verified: 32 bytes in hexadecimal or base64",
+  },
+  body: "bytes",
+  replies: { 201: ["Stored", created] },
+  errors: ["PRECONDITION_FAILED", "UNPROCESSABLE", "CONFLICT", "UNAVAILABLE"],
+};
+
+const deleteObject: Spec = {
+  summary: "Delete an object",
+  headers: CONDITIONS,
+  replies: { 200: ["Deleted", deleted] },
+  errors: ["NOT_FOUND", "PRECONDITION_FAILED", "UNAVAILABLE"],
+};
+
+const listObjects: Spec = {
+  summary: "List objects in byte order of their paths",
+  query: listQuery,
+  replies: { 200: ["One page", listing] },
+  errors: ["UNAVAILABLE"],
+};
+
+const listBelow: Spec = {
+  ...listObjects,
+  summary: "List objects below a prefix of whole path segments",
+  description: "`a` lists `a/x`; it lists neither `ab` nor `a` itself.",
+};
+
+const copyObject: Spec = {
+  summary: "Copy an object with its headers, over whatever is there",
+  body: transfer,
+  replies: { 200: ["Copied", transferred] },
+  errors: ["NOT_FOUND", "CONFLICT", "UNAVAILABLE"],
+};
+
+const moveObject: Spec = {
+  ...copyObject,
+  summary: "Move an object with its headers, over whatever is there",
+  replies: { 200: ["Moved", transferred] },
+};
+
+const deleteBatch: Spec = {
+  summary: "Delete up to 1000 objects",
+  description: "What is absent is no error and does not count. What cannot be deleted is named, and the rest goes on.",
+  body: batch,
+  replies: { 200: ["Done", batchDeleted] },
+  errors: ["UNAVAILABLE"],
+};
+
+const presignObject: Spec = {
+  summary: "Make a URL that reads or writes one object without a token",
+  description: "Without a body and a content type: a GET for 900 seconds.",
+  body: presignRequest,
+  replies: { 200: ["The URL", presigned] },
+};
+
+export const SPEC = {
+  getObject,
+  headObject,
+  putObject,
+  deleteObject,
+  listObjects,
+  listBelow,
+  copyObject,
+  moveObject,
+  deleteBatch,
+  presignObject,
+} as const;

@@ -1,0 +1,35 @@
+/**
+ * Installs what is missing: pnpm, Node 24 and every dependency, from the lock file. Runs under Node 20 or newer, and
+ * takes a moment when nothing has changed since the last time.
+ */
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { execute, root, version } from "./execute.mjs";
+
+const STAMP = new URL("node_modules/.mikcar-setup", root);
+const INPUTS = ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"];
+
+/** Brings node_modules to what the lock file says. */
+export async function setup() {
+  const [major] = process.versions.node.split(".").map(Number);
+  if (major < 20) fail(`Node ${process.versions.node} is too old; version 20 or newer is needed to begin`);
+  const wanted = fingerprint();
+  if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
+  console.log("Installing dependencies (about 15 seconds the first time) …");
+  await execute("npx", ["--yes", `pnpm@${version("pnpm")}`, "install", "--frozen-lockfile"], { quiet: true });
+  writeFileSync(STAMP, wanted);
+}
+
+function fingerprint() {
+  const hash = createHash("sha256").update(`${process.platform} ${process.arch}`);
+  for (const name of INPUTS) hash.update(readFileSync(new URL(name, root)));
+  return hash.digest("hex");
+}
+
+function fail(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) await setup();
