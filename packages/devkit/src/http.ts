@@ -1,6 +1,6 @@
 /** An HTTP client that sends a path exactly as written; `fetch` would tidy up `..` and encodings on the way. */
 
-import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request as httpRequest } from "node:http";
+import { type Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request as httpRequest } from "node:http";
 
 export interface Answer {
   readonly status: number;

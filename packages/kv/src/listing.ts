@@ -22,10 +22,11 @@ export async function* portions(walk: Walk, glob: Glob, after?: string): AsyncGe
   } while (next !== undefined);
 }
 
-/** At most `limit` matches behind `cursor`. */
+/** At most `limit` matches behind `cursor`, which is one of an earlier page of the same glob. */
 export async function page(walk: Walk, glob: Glob, limit: number, cursor: string | undefined): Promise<KeyPage> {
   const keys: string[] = [];
-  for await (const more of portions(walk, glob, cursor === undefined ? undefined : decodeCursor(cursor))) {
+  const after = cursor === undefined ? undefined : decodeCursor(cursor, glob.prefix);
+  for await (const more of portions(walk, glob, after)) {
     keys.push(...more);
     if (keys.length > limit) return { keys: keys.slice(0, limit), cursor: encodeCursor(keys[limit - 1] ?? "") };
   }
@@ -46,8 +47,8 @@ function encodeCursor(key: string): string {
   return Buffer.from(key).toString("base64url");
 }
 
-function decodeCursor(cursor: string): string {
+function decodeCursor(cursor: string, prefix: string): string {
   const key = Buffer.from(cursor, "base64url").toString();
-  if (key !== "" && encodeCursor(key) === cursor) return key;
-  throw badRequest("cursor: not one that an earlier page has given");
+  if (key !== "" && encodeCursor(key) === cursor && key.startsWith(prefix)) return key;
+  throw badRequest("cursor: not one that an earlier page of this pattern has given");
 }

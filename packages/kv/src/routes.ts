@@ -51,7 +51,7 @@ async function getKey(kv: KvBackend, call: Call): Promise<Reply> {
 }
 
 async function getBatch(kv: KvBackend, call: Call): Promise<Reply> {
-  const { keys } = await call.json(schemas.keysBody);
+  const keys = [...new Set((await call.json(schemas.keysBody)).keys)];
   const values = await kv.getMany(keys);
   const members = keys.map((key, index) => `${JSON.stringify(key)}:${jsonValue(values[index])}`);
   return jsonText(`{${members.join(",")}}`); // an object would lose a key named __proto__

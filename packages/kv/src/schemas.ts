@@ -24,8 +24,10 @@ export const keySchema = z
   .meta({ description: `1 to ${MAX_KEY_BYTES} bytes of UTF-8` });
 
 const base64 = z.string().regex(BASE64, "expected base64").meta({ contentEncoding: "base64" });
+const VALUE_FAULT = 'expected a string of whole characters, or {"base64": "…"}'; // half a surrogate pair has no bytes
+const text = z.string().refine((value) => value.isWellFormed());
 export const valueSchema = z
-  .union([z.string(), z.object({ base64 })], { error: 'expected a string, or {"base64": "…"}' })
+  .union([text, z.object({ base64 })], { error: VALUE_FAULT })
   .meta({ description: 'Text, or {"base64": "…"} for bytes that are not UTF-8.' });
 type JsonValue = z.infer<typeof valueSchema>;
 
@@ -117,7 +119,7 @@ export function entries(body: unknown): [key: string, value: Buffer][] {
   const pairs = Object.entries(body);
   const details = pairs.flatMap(([field, value]) => {
     const result = valueSchema.safeParse(value);
-    const message = keyFault(field) ?? (result.success ? undefined : 'expected a string, or {"base64": "…"}');
+    const message = keyFault(field) ?? (result.success ? undefined : VALUE_FAULT);
     return message === undefined ? [] : [{ field, message }];
   });
   if (pairs.length > MAX_KEYS) details.push({ field: "body", message: `expected at most ${MAX_KEYS} keys` });

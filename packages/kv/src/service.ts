@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { defineService, fileUrl, type Service } from "@mikcar/core";
+import { defineService, fileUrl, type Open, type Service } from "@mikcar/core";
 import type { KvBackend } from "./backend.ts";
 import { routes } from "./routes.ts";
 
-const lmdb = (): Promise<typeof import("./backends/lmdb.ts")> => import("./backends/lmdb.ts");
+const lmdb = (): Promise<{ readonly open: Open<KvBackend> }> => import("./backends/lmdb.ts");
 
 const backends = {
   memory: () => import("./backends/memory.ts"),

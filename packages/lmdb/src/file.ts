@@ -1,6 +1,16 @@
 /** What stands at a path before LMDB may touch it. */
 
-import { accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { configError } from "@mikcar/core";
 
@@ -19,19 +29,23 @@ const PAGE_SIZE_AT = 48;
 export function prepareFile(path: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) return accessSync(dirname(path), constants.W_OK);
-    if (!stats.isFile()) throw configError(`"${path}" is a folder; name a file in it`);
-    accessSync(path, constants.R_OK | constants.W_OK);
+    for (const name of [path, `${path}-lock`]) refuseUnusable(name);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === undefined || code === "CONFIG_ERROR") throw cause;
     throw configError(`"${path}" cannot be used (${code}); choose a folder that this user may write`, { cause });
   }
-  if (isEmptyOrLmdb(path)) return;
+  if (!existsSync(path) || isEmptyOrLmdb(path)) return;
   throw configError(
     `"${path}" is no LMDB file (a redb file, say, cannot be read); it was left as it is: move it away, or name another file`,
   );
+}
+
+function refuseUnusable(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return accessSync(dirname(path), constants.W_OK);
+  if (!stats.isFile()) throw configError(`"${path}" is a folder; name a file in it`);
+  accessSync(path, constants.R_OK | constants.W_OK);
 }
 
 /** LMDB itself ends the process on some files that are not its own, so this must be strict. */

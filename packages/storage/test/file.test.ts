@@ -17,6 +17,7 @@ import { configUrl, fileUrl } from "@mikcar/core";
 import { temporaryFolder } from "@mikcar/devkit";
 import type { StorageBackend } from "../src/backend.ts";
 import { open } from "../src/backends/file/index.ts";
+import { Index, newRecord, type ObjectRecord } from "../src/backends/file/records.ts";
 import { Names } from "../src/backends/file/names.ts";
 import { broken, list, PLAIN, paths, put, read, storageContract, stream, text } from "./contract.ts";
 
@@ -220,13 +221,64 @@ describe("the file backend", () => {
     });
   });
 
-  describe("after a crash", () => {
-    it("throws away temporary files", async () => {
-      writeFileSync(join(root, ".mikcar/tmp/left"), "over");
+  it("throws away what a crash left in its folder for temporary files", async () => {
+    writeFileSync(join(root, ".mikcar/tmp/left"), "over");
 
-      await reopen();
+    await reopen();
 
-      expect(temporaries()).toEqual([]);
+    expect(temporaries()).toEqual([]);
+  });
+
+  describe("after a crash between two steps", () => {
+    /** The state that a crash leaves: what is staged, and what the folder holds. */
+    const crash = async (path: string, record: ObjectRecord | null): Promise<void> => {
+      await storage.close();
+      const index = new Index(join(root, ".mikcar/index.lmdb"));
+      await index.stage(path, record);
+      await index.close();
+    };
+    const recordOf = (file: string): ObjectRecord => {
+      const { ino, mtimeMs, size } = statSync(file);
+      return newRecord({ ino, mtimeMs, size }, { contentType: "x/new", metadata: {} });
+    };
+
+    it("takes a put whose file is in its place for done", async () => {
+      await put(storage, "x", "old");
+      writeFileSync(join(root, "upload"), "new bytes");
+      renameSync(join(root, "upload"), join(root, "x"));
+      const record = recordOf(join(root, "x"));
+      await crash("x", record);
+
+      storage = await openAt(root);
+
+      expect((await list(storage)).objects).toEqual([
+        expect.objectContaining({ path: "x", size: 9, eTag: record.eTag }),
+      ]);
+      expect(await storage.head("x")).toMatchObject({ contentType: "x/new", eTag: record.eTag });
+    });
+
+    it("takes a put whose file never came for not done", async () => {
+      const before = await put(storage, "x", "old");
+      writeFileSync(join(outside, "upload"), "new bytes");
+      await crash("x", recordOf(join(outside, "upload")));
+
+      storage = await openAt(root);
+
+      expect(await storage.head("x")).toEqual(before);
+      expect(await text(storage, "x")).toBe("old");
+    });
+
+    it("finishes a delete whose file is gone, and forgets one whose file is there", async () => {
+      await put(storage, "gone");
+      const kept = await put(storage, "kept");
+      rmSync(join(root, "gone"));
+      await crash("gone", null);
+      await crash("kept", null);
+
+      storage = await openAt(root);
+
+      expect(await paths(storage)).toEqual(["kept"]);
+      expect(await storage.head("kept")).toEqual(kept);
     });
   });
 

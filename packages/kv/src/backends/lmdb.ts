@@ -41,7 +41,10 @@ class LmdbKv implements KvBackend {
     this.#expiries = environment.table("expiries");
     this.#due = environment.table("due");
     this.#sweeper = setInterval(() => {
-      this.#sweeping ??= this.#sweep().finally(() => (this.#sweeping = undefined));
+      // A full disk, say: the next second tries again, and those who write are told by their own calls.
+      this.#sweeping ??= this.#sweep()
+        .catch(() => undefined)
+        .finally(() => (this.#sweeping = undefined));
     }, SWEEP_MS).unref();
   }
 

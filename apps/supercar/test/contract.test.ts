@@ -1,0 +1,27 @@
+import { describe, expect, it } from "@jest/globals";
+import { KvService } from "@mikcar/kv";
+import { StorageService } from "@mikcar/storage";
+import { readFileSync } from "node:fs";
+
+const page = readFileSync(new URL("../../../docs/contract.md", import.meta.url), "utf8");
+
+/** The routes of one section's table, as the route tables write them; those marked as not built are left out. */
+function promised(prefix: string): string[] {
+  const section = page.split(/^## /m).find((part) => part.includes(`: \`/${prefix}\``)) ?? "";
+  const rows = section.split("\n").filter((line) => /^\| [●○]/.test(line) && !line.includes("◇"));
+  const cells = rows.map((row) => row.split(/(?<!\\)\|/)[1] ?? "");
+  const routes = cells.flatMap((cell) => [...cell.matchAll(/`(GET|HEAD|PUT|POST|DELETE) ([^`?]+)[^`]*`/g)]);
+  return routes.map(([, method = "", path = ""]) => `${method} ${path.replace(/\{(\w+)\.\.\.\}/g, "*$1").replace(/\{(\w+)\}/g, ":$1")}`);
+}
+
+describe("the contract page", () => {
+  it.each([
+    ["kv", KvService.routes],
+    ["storage", StorageService.routes],
+  ])("promises exactly the routes of %s", (prefix, routes) => {
+    const served = routes.map(([method, path]) => `${method} ${path}`);
+
+    expect(promised(prefix).length).toBeGreaterThan(8);
+    expect(promised(prefix).sort()).toEqual(served.sort());
+  });
+});

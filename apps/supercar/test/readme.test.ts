@@ -1,0 +1,85 @@
+import { afterEach, describe, expect, it } from "@jest/globals";
+import { runProgram, type RunningProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const here = fileURLToPath(new URL("./", import.meta.url));
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+function blocks(file: string, language: "sh" | "[jt]s"): string[] {
+  const text = readFileSync(join(root, file), "utf8");
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(([, block = ""]) => block);
+}
+
+async function start(): Promise<RunningProgram> {
+  const { path, remove } = temporaryFolder();
+  const program = await startProgram(join(root, "apps/supercar/dist/bin.js"), { args: ["--all", "-p", "0", "--data", path] });
+  ends.push(remove, () => program.stop("SIGKILL"));
+  return program;
+}
+
+/** Each command of a tour with the answer that the page shows, `…` standing for anything. */
+function steps(tour: string): { command: string; answer: RegExp }[] {
+  const lines = tour.replaceAll("\\\n", " ").split("\n");
+  const commands = lines.flatMap((line, at) => (line.startsWith("curl ") ? [{ command: line, next: lines[at + 1] ?? "" }] : []));
+  return commands.map(({ command, next }) => {
+    const literal = next.replace("#> ", "").split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    return { command, answer: new RegExp(`^${literal.join(".+")}$`) };
+  });
+}
+
+describe("the first tour of the README", () => {
+  it("works as pasted and answers what it shows", async () => {
+    const tour = steps(blocks("README.md", "sh").find((block) => block.includes("curl")) ?? "");
+    const { url } = await start();
+
+    for (const { command, answer } of tour) {
+      const line = command.replaceAll("localhost:3001", new URL(url).host);
+      const { stdout } = await promisify(execFile)("bash", ["-c", line.replace(/^curl /, "curl -sS ")]);
+
+      expect(stdout).toMatch(answer);
+    }
+    expect(tour.length).toBeGreaterThan(7);
+  });
+});
+
+describe("the JavaScript of", () => {
+  it.each(["README.md", "packages/core/README.md", "packages/kv/README.md", "packages/storage/README.md"])("%s runs as it stands", async (page) => {
+    const folder = mkdtempSync(join(here, ".readme-"));
+    ends.push(() => rmSync(folder, { recursive: true }));
+    const examples = blocks(page, "[jt]s");
+
+    for (const [index, example] of examples.entries()) {
+      const file = join(folder, `${index}.mts`);
+      const freePorts = example.replaceAll(/\.(port|listen)\(\d+\)/g, ".$1(0)");
+      writeFileSync(file, `${freePorts}\nprocess.exit(0);\n`);
+
+      expect(await runProgram(file)).toMatchObject({ code: 0, stderr: "" });
+    }
+    expect(examples.length).toBeGreaterThan(0);
+  });
+
+  it("the service of one's own answers as the page says", async () => {
+    const folder = mkdtempSync(join(here, ".readme-"));
+    ends.push(() => rmSync(folder, { recursive: true }));
+    const example = blocks("packages/core/README.md", "[jt]s").find((block) => block.includes("GreetService")) ?? "";
+    const check = `
+      const text = async (path) => { const reply = await fetch(server.url + path); return reply.status + " " + await reply.text(); };
+      process.stdout.write(JSON.stringify([await text("/greet/Ada"), (await text("/greet/nobody")).slice(0, 3)]) + "\\n");
+      await GreetService.fromUrl("memory://?greting=x").catch((error) => process.stdout.write(error.message + "\\n"));
+      process.exit(0);`;
+    writeFileSync(join(folder, "own.mjs"), example + check);
+
+    const { stdout } = await runProgram(join(folder, "own.mjs"));
+
+    expect(stdout).toContain('["200 Good day, Ada!","404"]');
+    expect(stdout).toContain('GREET_URL: unknown parameter "greting"; known for memory: greeting');
+  });
+});
