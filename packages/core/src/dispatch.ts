@@ -89,8 +89,11 @@ export class Dispatcher {
 
   async #run(call: HttpCall, miss: Miss): Promise<void> {
     try {
-      const reply = this.#answer(call, miss);
-      if (reply !== undefined) await this.#send(call, reply instanceof Promise ? await reply : reply);
+      const answer = this.#answer(call, miss);
+      const reply = answer instanceof Promise ? await answer : answer;
+      if (reply === undefined) return;
+      const sending = this.#send(call, reply);
+      if (sending !== undefined) await sending;
     } catch (error) {
       await this.#fail(call, error);
     } finally {
@@ -148,11 +151,12 @@ export class Dispatcher {
     return extra;
   }
 
-  async #send(call: HttpCall, reply: Reply): Promise<void> {
+  #send(call: HttpCall, reply: Reply): Promise<void> | undefined {
     if (call.isAnswered || call.response.destroyed) return discardReply(reply);
     call.isAnswered = true;
-    await sendReply(call, reply, this.#extraHeaders(call));
+    const sending = sendReply(call, reply, this.#extraHeaders(call));
     if (this.#options.log.isLevelEnabled("debug")) this.#logCall(call);
+    return sending;
   }
 
   async #fail(call: HttpCall, thrown: unknown): Promise<void> {

@@ -12,6 +12,8 @@ import type { Reply } from "./routes.ts";
 
 const gzipBuffer = promisify(gzip);
 const GZIP_FROM_BYTES = 1024;
+/** Up to this size header and body leave as one string in one write; latin1 maps bytes one to one. */
+const ONE_WRITE_BYTES = 16_384;
 const ACCEPTS_GZIP = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i;
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream)|[\w.+-]+\/(?:json|javascript|xml|x-ndjson|wasm|[\w.-]+\+(?:json|xml))|image\/svg\+xml)/i;
@@ -22,20 +24,20 @@ const TEXT = "text/plain; charset=utf-8";
 /** Headers that the server adds to every answer of a call: name, value, name, value. */
 export type ExtraHeaders = readonly string[];
 
-/** Sends a handler's reply. Rejects when the client leaves, or when the source of a stream fails. */
-export async function sendReply(call: HttpCall, reply: Reply, extra: ExtraHeaders): Promise<void> {
-  const { body } = reply;
+/** Sends a handler's reply. Nothing to wait for: undefined. Rejects when the client leaves, or the source of a stream fails. */
+export function sendReply(call: HttpCall, reply: Reply, extra: ExtraHeaders): Promise<void> | undefined {
+  const { body, headers } = reply;
   const status = reply.status ?? 200;
-  if (body === undefined) return sendBytes(call, status, reply.headers, undefined, "", extra);
-  if (typeof body === "string") return sendText(call, status, reply.headers, body, TEXT, extra);
-  if (Buffer.isBuffer(body)) return sendBytes(call, status, reply.headers, body, OCTETS, extra);
-  if (isStream(body)) return sendStream(call, status, reply.headers ?? {}, body, extra);
-  return sendText(call, status, reply.headers, JSON.stringify(body), JSON_UTF8, extra);
+  if (typeof body === "string") return sendWhole(call, status, headers, body, TEXT, extra);
+  if (Buffer.isBuffer(body)) return sendWhole(call, status, headers, body, OCTETS, extra);
+  if (body === undefined) return sendWhole(call, status, headers, undefined, undefined, extra);
+  if (isStream(body)) return sendStream(call, status, headers ?? {}, body, extra);
+  return sendWhole(call, status, headers, JSON.stringify(body), JSON_UTF8, extra);
 }
 
 /** Sends the JSON of an error, and keeps the connection readable until the client has sent its body. */
-export function sendError(call: HttpCall, error: MikcarError, extra: ExtraHeaders): Promise<void> {
-  return sendText(call, error.status, error.headers, JSON.stringify(errorBody(error)), JSON_UTF8, extra);
+export function sendError(call: HttpCall, error: MikcarError, extra: ExtraHeaders): Promise<void> | undefined {
+  return sendWhole(call, error.status, error.headers, JSON.stringify(errorBody(error)), JSON_UTF8, extra);
 }
 
 /** Drops a reply that nobody waits for any more; a stream in it is closed. */
@@ -47,57 +49,68 @@ function isStream(body: unknown): body is AsyncIterable<Buffer> {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
-function sendText(
+function sendWhole(
   call: HttpCall,
   status: number,
   headers: Reply["headers"],
-  text: string,
-  type: string,
+  body: string | Buffer | undefined,
+  defaultType: string | undefined,
   extra: ExtraHeaders,
-): Promise<void> {
-  return sendBytes(call, status, headers, Buffer.from(text), type, extra);
-}
-
-async function sendBytes(
-  call: HttpCall,
-  status: number,
-  headers: Reply["headers"],
-  bytes: Buffer | undefined,
-  defaultType: string,
-  extra: ExtraHeaders,
-): Promise<void> {
-  const head = ["X-Trace-Id", call.traceId, ...extra];
-  let type = bytes === undefined ? undefined : defaultType;
-  let hasLength = false;
+): Promise<void> | undefined {
+  const head = ["X-Trace-Id", call.traceId];
+  let type = defaultType;
+  let hasLength = status === 304 || status === 204;
   for (const name in headers) {
-    const lower = name.toLowerCase();
-    if (lower === "content-type") type = headers[name];
+    const value = headers[name] as string; // for…in yields keys of this object
+    if (name === "Content-Type") type = value;
     else {
-      hasLength ||= lower === "content-length";
-      head.push(name, headers[name] as string); // for…in yields keys of this object
+      hasLength ||= name === "Content-Length";
+      head.push(name, value);
     }
   }
   if (type !== undefined) head.push("Content-Type", type);
-  let body = bytes;
-  if (bytes !== undefined && bytes.length > GZIP_FROM_BYTES && wantsGzip(call, status, type, headers)) {
-    body = await gzipBuffer(bytes);
-    weakenETag(head);
-    head.push("Content-Encoding", "gzip", "Vary", "Accept-Encoding");
+  if (extra.length > 0) head.push(...extra);
+  const size = body === undefined ? 0 : Buffer.byteLength(body);
+  if (size > GZIP_FROM_BYTES && body !== undefined && wantsGzip(call, status, type, headers)) {
+    return sendZipped(call, status, head, body);
   }
-  if (!hasLength && status !== 304 && status !== 204) head.push("Content-Length", String(body?.length ?? 0));
-  return finish(call, status, head, body);
+  if (!hasLength) head.push("Content-Length", String(size));
+  return finish(call, status, head, body, size);
 }
 
-/** Ends the answer; a request whose body is still on its way is read to its end first, or the client sees a reset. */
-async function finish(call: HttpCall, status: number, head: string[], body: Buffer | undefined): Promise<void> {
+async function sendZipped(call: HttpCall, status: number, head: string[], body: string | Buffer): Promise<void> {
+  const zipped = await gzipBuffer(body);
+  if (call.response.destroyed) throw clientGone();
+  weakenETag(head);
+  head.push("Content-Encoding", "gzip", "Vary", "Accept-Encoding", "Content-Length", String(zipped.length));
+  return finish(call, status, head, zipped, zipped.length);
+}
+
+/** Ends the answer. A request whose body is still on its way is read to its end first, or the client sees a reset. */
+function finish(
+  call: HttpCall,
+  status: number,
+  head: string[],
+  body: string | Buffer | undefined,
+  size: number,
+): Promise<void> | undefined {
   const { request, response } = call;
-  if (request.complete) {
-    response.writeHead(status, head);
-    response.end(body);
-    if (response.writableFinished || response.socket?.writableLength === 0) return;
-    return ended(response);
-  }
-  if (call.awaitsContinue) head.push("Connection", "close");
+  if (!request.complete) return finishEarly(call, status, head, body);
+  response.writeHead(status, head);
+  if (body === undefined) response.end();
+  else if (size > ONE_WRITE_BYTES) response.end(body);
+  else if (typeof body !== "string") response.end(body.toString("latin1"), "latin1");
+  else response.end(body, size === body.length ? "latin1" : "utf8");
+  return response.writableFinished || response.socket?.writableLength === 0 ? undefined : ended(response);
+}
+
+async function finishEarly(
+  { request, response, awaitsContinue }: HttpCall,
+  status: number,
+  head: string[],
+  body: string | Buffer | undefined,
+): Promise<void> {
+  if (awaitsContinue) head.push("Connection", "close");
   response.writeHead(status, head);
   if (body === undefined) response.flushHeaders();
   else response.write(body);

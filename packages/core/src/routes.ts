@@ -32,6 +32,7 @@ export interface Call {
 export interface Reply {
   /** 200 when absent. */
   readonly status?: number;
+  /** Names in their usual spelling (`Content-Type`): the server looks for some of them. */
   readonly headers?: Readonly<Record<string, string>>;
   /** A string, a Buffer or a stream of Buffers goes out as it is; anything else as JSON. Absent: an empty body. */
   readonly body?: unknown;

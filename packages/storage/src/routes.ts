@@ -42,7 +42,8 @@ async function getObject(storage: StorageBackend, call: Call): Promise<Reply> {
   const { info, body } = found;
   const { status, start, end } = found.slice;
   if (status === 304) return { status, headers: versionHeaders(info) };
-  const headers = objectHeaders(info, end - start);
+  const headers = objectHeaders(info);
+  if (!Buffer.isBuffer(body)) headers["Content-Length"] = String(end - start);
   if (status === 206) headers["Content-Range"] = `bytes ${start}-${end - 1}/${info.size}`;
   return { status, headers, body };
 }
@@ -53,7 +54,8 @@ async function headObject(storage: StorageBackend, call: Call): Promise<Reply> {
   const info = await storage.head(path);
   if (info === undefined) throw notFound(path);
   if (conditions !== undefined && isUnchanged(conditions, info)) return { status: 304, headers: versionHeaders(info) };
-  const headers = objectHeaders(info, info.size);
+  const headers = objectHeaders(info);
+  headers["Content-Length"] = String(info.size);
   headers["X-Object-Size"] = String(info.size);
   headers["X-Last-Modified"] = info.lastModified.toISOString();
   return { headers };
@@ -176,10 +178,9 @@ function metadata(headers: IncomingHttpHeaders): Record<string, string> {
 }
 
 /** An object may be a page of somebody's making: no browser shall guess its type, or run it with this origin's rights. */
-function objectHeaders(info: ObjectInfo, length: number): Record<string, string> {
+function objectHeaders(info: ObjectInfo): Record<string, string> {
   const headers = versionHeaders(info);
   headers["Content-Type"] = info.contentType;
-  headers["Content-Length"] = String(length);
   headers["Accept-Ranges"] = "bytes";
   headers["X-Content-Type-Options"] = "nosniff";
   headers["Content-Security-Policy"] = "sandbox";
