@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { packageVersion, run } from "@mikcar/core";
-import { services } from "./services.ts";
+import "@mikcar/core/compile-cache"; // the rest is imported after it, so that it starts from the cache
 
+const { packageVersion, run } = await import("@mikcar/core");
+const { services } = await import("./services.ts");
 await run({ name: "mikcar", version: packageVersion(import.meta.url), offers: services });

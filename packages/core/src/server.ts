@@ -1,7 +1,7 @@
 /** One HTTP server for any number of sidecars: our dispatcher in front, Express for the rest, and an orderly end. */
 
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { DEFAULTS, Dispatcher, type Miss } from "./dispatch.ts";
 import { badRequest, configError, errorBody, type MikcarError, timeout } from "./errors.ts";
@@ -11,6 +11,9 @@ import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 import { UrlSigner } from "./signing.ts";
 import { VERSION } from "./version.ts";
+
+/** Not imported: an import of node:http reads all its exports, WebSocket too, and so loads the whole fetch library. */
+const { createServer } = process.getBuiltinModule("node:http");
 
 const HEADERS_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000; // longer than the usual 60 s of load balancers, so that they close first

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { runService } from "@mikcar/core";
-import { KvService } from "./service.ts";
+import "@mikcar/core/compile-cache"; // the rest is imported after it, so that it starts from the cache
 
+const { runService } = await import("@mikcar/core");
+const { KvService } = await import("./service.ts");
 await runService(KvService, import.meta.url);

@@ -61,7 +61,7 @@ it("exits 1 when the data folder would lie below a file", async () => {
 
   const { code, stderr } = await run(["--data", `${folder.path}/file`]);
 
-  expect([code, stderr]).toEqual([1, expect.stringMatching(/file\/kv.lmdb" cannot be used .*folder/)]);
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/file" is a file; choose a folder/)]);
   expect(readFileSync(`${folder.path}/file`, "utf8")).toBe("mine");
 });
 

@@ -28,7 +28,7 @@ const PAGE_SIZE_AT = 48;
  */
 export function prepareFile(path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     for (const name of [path, `${path}-lock`]) refuseUnusable(name);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
@@ -39,6 +39,19 @@ export function prepareFile(path: string): void {
   throw configError(
     `"${path}" is no LMDB file (a redb file, say, cannot be read); it was left as it is: move it away, or name another file`,
   );
+}
+
+/** Node's own `recursive` never ends where the system refuses a folder with ENOENT, as it does in /proc. */
+function makeFolder(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory() === true) return;
+  if (stats !== undefined) throw configError(`"${path}" is a file; choose a folder that this user may write`);
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // another process was faster
+  }
 }
 
 function refuseUnusable(path: string): void {

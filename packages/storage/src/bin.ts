@@ -1,10 +1,6 @@
 #!/usr/bin/env node
-import { createRequire } from "node:module";
-import { type Backend, run, type Service } from "@mikcar/core";
-import { StorageService } from "./service.ts";
+import "@mikcar/core/compile-cache"; // the rest is imported after it, so that it starts from the cache
 
-const { version } = createRequire(import.meta.url)("../package.json") as { version: string }; // npm requires it
-const { name, env, summary } = StorageService;
-const service = StorageService as unknown as Service<Backend>; // run() hands a backend only back to its own service
-
-await run({ name: "mikcar-storage", version, offers: [{ name, env, summary, load: async () => service }] });
+const { runService } = await import("@mikcar/core");
+const { StorageService } = await import("./service.ts");
+await runService(StorageService, import.meta.url);
