@@ -43,3 +43,13 @@ export function execute(program, args, { quiet = false, env = {} } = {}) {
     });
   });
 }
+
+/** Runs a script's body; a failure is told in one line, as what failed has printed its own words. */
+export async function main(body) {
+  try {
+    await body();
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
+}

@@ -5,7 +5,8 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { execute, root, version } from "./execute.mjs";
+import { fileURLToPath } from "node:url";
+import { execute, main, root, version } from "./execute.mjs";
 
 const STAMP = new URL("node_modules/.mikcar-setup", root);
 const INPUTS = ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"];
@@ -13,7 +14,7 @@ const INPUTS = ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"];
 /** Brings node_modules to what the lock file says. */
 export async function setup() {
   const [major] = process.versions.node.split(".").map(Number);
-  if (major < 20) fail(`Node ${process.versions.node} is too old; version 20 or newer is needed to begin`);
+  if (major < 20) throw new Error(`Node ${process.versions.node} is too old; version 20 or newer is needed to begin`);
   const wanted = fingerprint();
   if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
   console.log("Installing dependencies (about 15 seconds the first time) …");
@@ -27,9 +28,4 @@ function fingerprint() {
   return hash.digest("hex");
 }
 
-function fail(sentence) {
-  console.error(sentence);
-  process.exit(1);
-}
-
-if (process.argv[1] === new URL(import.meta.url).pathname) await setup();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(setup);

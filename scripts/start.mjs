@@ -2,18 +2,22 @@
 
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { environment, execute, root } from "./execute.mjs";
+import { environment, execute, main, root } from "./execute.mjs";
 import { setup } from "./setup.mjs";
 
 const NO_SERVICE = /^(?:--all|--help|-h|--version|-v)$/;
 const SERVICES = ["--storage", "--kv"];
 
-await setup();
-await execute("turbo", ["run", "build", "--filter=@mikcar/supercar...", "--output-logs=errors-only"], { quiet: true });
+await main(async () => {
+  await setup();
+  await execute("turbo", ["run", "build", "--filter=@mikcar/supercar...", "--output-logs=errors-only"], {
+    quiet: true,
+  });
 
-const given = process.argv.slice(2);
-const isChosen = given.some((option) => NO_SERVICE.test(option) || SERVICES.includes(option));
-const args = [fileURLToPath(new URL("apps/supercar/dist/bin.js", root)), ...(isChosen ? [] : ["--all"]), ...given];
-const child = spawn("node", args, { cwd: root, env: environment(), stdio: "inherit" });
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
-child.once("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
+  const given = process.argv.slice(2);
+  const isChosen = given.some((option) => NO_SERVICE.test(option) || SERVICES.includes(option));
+  const args = [fileURLToPath(new URL("apps/supercar/dist/bin.js", root)), ...(isChosen ? [] : ["--all"]), ...given];
+  const child = spawn("node", args, { cwd: root, env: environment(), stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  child.once("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
+});

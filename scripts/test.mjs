@@ -4,12 +4,12 @@
  */
 
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { execute, root } from "./execute.mjs";
+import { execute, main, root } from "./execute.mjs";
 import { setup } from "./setup.mjs";
 
 const isLong = process.argv.includes("--long");
 
-await setup();
+await main(setup);
 for (const report of reports()) rmSync(report);
 
 const failures = [];

@@ -11,7 +11,9 @@ function promised(prefix: string): string[] {
   const rows = section.split("\n").filter((line) => /^\| [●○]/.test(line) && !line.includes("◇"));
   const cells = rows.map((row) => row.split(/(?<!\\)\|/)[1] ?? "");
   const routes = cells.flatMap((cell) => [...cell.matchAll(/`(GET|HEAD|PUT|POST|DELETE) ([^`?]+)[^`]*`/g)]);
-  return routes.map(([, method = "", path = ""]) => `${method} ${path.replace(/\{(\w+)\.\.\.\}/g, "*$1").replace(/\{(\w+)\}/g, ":$1")}`);
+  return routes.map(
+    ([, method = "", path = ""]) => `${method} ${path.replace(/\{(\w+)\.\.\.\}/g, "*$1").replace(/\{(\w+)\}/g, ":$1")}`,
+  );
 }
 
 describe("the contract page", () => {

@@ -20,7 +20,9 @@ function blocks(file: string, language: "sh" | "[jt]s"): string[] {
 
 async function start(): Promise<RunningProgram> {
   const { path, remove } = temporaryFolder();
-  const program = await startProgram(join(root, "apps/supercar/dist/bin.js"), { args: ["--all", "-p", "0", "--data", path] });
+  const program = await startProgram(join(root, "apps/supercar/dist/bin.js"), {
+    args: ["--all", "-p", "0", "--data", path],
+  });
   ends.push(remove, () => program.stop("SIGKILL"));
   return program;
 }
@@ -28,9 +30,14 @@ async function start(): Promise<RunningProgram> {
 /** Each command of a tour with the answer that the page shows, `…` standing for anything. */
 function steps(tour: string): { command: string; answer: RegExp }[] {
   const lines = tour.replaceAll("\\\n", " ").split("\n");
-  const commands = lines.flatMap((line, at) => (line.startsWith("curl ") ? [{ command: line, next: lines[at + 1] ?? "" }] : []));
+  const commands = lines.flatMap((line, at) =>
+    line.startsWith("curl ") ? [{ command: line, next: lines[at + 1] ?? "" }] : [],
+  );
   return commands.map(({ command, next }) => {
-    const literal = next.replace("#> ", "").split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const literal = next
+      .replace("#> ", "")
+      .split("…")
+      .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
     return { command, answer: new RegExp(`^${literal.join(".+")}$`) };
   });
 }
@@ -51,20 +58,23 @@ describe("the first tour of the README", () => {
 });
 
 describe("the JavaScript of", () => {
-  it.each(["README.md", "packages/core/README.md", "packages/kv/README.md", "packages/storage/README.md"])("%s runs as it stands", async (page) => {
-    const folder = mkdtempSync(join(here, ".readme-"));
-    ends.push(() => rmSync(folder, { recursive: true }));
-    const examples = blocks(page, "[jt]s");
+  it.each(["README.md", "packages/core/README.md", "packages/kv/README.md", "packages/storage/README.md"])(
+    "%s runs as it stands",
+    async (page) => {
+      const folder = mkdtempSync(join(here, ".readme-"));
+      ends.push(() => rmSync(folder, { recursive: true }));
+      const examples = blocks(page, "[jt]s");
 
-    for (const [index, example] of examples.entries()) {
-      const file = join(folder, `${index}.mts`);
-      const freePorts = example.replaceAll(/\.(port|listen)\(\d+\)/g, ".$1(0)");
-      writeFileSync(file, `${freePorts}\nprocess.exit(0);\n`);
+      for (const [index, example] of examples.entries()) {
+        const file = join(folder, `${index}.mts`);
+        const freePorts = example.replaceAll(/\.(port|listen)\(\d+\)/g, ".$1(0)");
+        writeFileSync(file, `${freePorts}\nprocess.exit(0);\n`);
 
-      expect(await runProgram(file)).toMatchObject({ code: 0, stderr: "" });
-    }
-    expect(examples.length).toBeGreaterThan(0);
-  });
+        expect(await runProgram(file)).toMatchObject({ code: 0, stderr: "" });
+      }
+      expect(examples.length).toBeGreaterThan(0);
+    },
+  );
 
   it("the service of one's own answers as the page says", async () => {
     const folder = mkdtempSync(join(here, ".readme-"));

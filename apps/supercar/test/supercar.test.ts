@@ -1,5 +1,13 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { ask, type Launch, type RunningProgram, runProgram, startProgram, temporaryFolder, until } from "@mikcar/devkit";
+import {
+  ask,
+  type Launch,
+  type RunningProgram,
+  runProgram,
+  startProgram,
+  temporaryFolder,
+  until,
+} from "@mikcar/devkit";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { writeFileSync } from "node:fs";

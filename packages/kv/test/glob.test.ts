@@ -118,7 +118,8 @@ describe("any pattern", () => {
   });
 
   it("matches only what begins with its prefix, and all of that when it says so", () => {
-    const property = fc.property(likelyPattern, subject, (pattern, rest) => {
+    const valid = likelyPattern.filter((pattern) => tokens(pattern) !== undefined);
+    const property = fc.property(valid, subject, (pattern, rest) => {
       const { prefix, isPrefixOnly, matches: isMatch } = glob(pattern);
       if (isMatch(rest)) expect(rest.startsWith(prefix)).toBe(true);
       if (isPrefixOnly) expect(isMatch(prefix + rest)).toBe(true);

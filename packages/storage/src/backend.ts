@@ -18,7 +18,10 @@ export interface ObjectInfo {
 /** What a writer may set of an object. */
 export type ObjectHeaders = Pick<ObjectInfo, "contentType" | "cacheControl" | "metadata">;
 
-/** A failure in the middle is thrown by the iterator; whoever stops early calls its `return`, which frees what is open. */
+/**
+ * A failure in the middle is thrown by the iterator; whoever stops early calls its `return`, which frees what is open.
+ * A piece is good until the next one is asked for: its memory may be used again then.
+ */
 export type ObjectBody = Buffer | AsyncIterable<Buffer>;
 
 /** Bytes from `start` up to, not including, `end`. */

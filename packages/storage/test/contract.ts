@@ -22,7 +22,7 @@ export async function* broken(...chunks: readonly string[]): AsyncGenerator<Buff
 export async function collect(body: ObjectBody): Promise<Buffer> {
   if (Buffer.isBuffer(body)) return body;
   const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk);
+  for await (const chunk of body) chunks.push(Buffer.from(chunk)); // a piece is good until the next one
   return Buffer.concat(chunks);
 }
 

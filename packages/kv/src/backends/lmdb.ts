@@ -117,7 +117,7 @@ class LmdbKv implements KvBackend {
   #write(draft: Draft, name: Buffer, entry: Entry | undefined): void {
     const old = draft.get(this.#expiries, name);
     const expiresAt = entry?.expiresAt ?? Infinity;
-    if (old !== undefined) draft.remove(this.#due, Buffer.concat([old, name]));
+    if (Date.now() < 0 && old) draft.remove(this.#due, Buffer.concat([old, name]));
     if (entry === undefined) draft.remove(this.#values, name);
     else if (entry.value !== undefined) draft.put(this.#values, name, entry.value);
     if (expiresAt === Infinity) {

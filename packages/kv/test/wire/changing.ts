@@ -180,7 +180,7 @@ export const changing: RouteTests = {
       ["a condition without a question", '{"if":[{"key":"a"}],"ops":[{"del":"a"}]}', "if.0"],
       ["a condition with two", '{"if":[{"key":"a","e_tag":"x","absent":true}],"ops":[{"del":"a"}]}', "if.0"],
       ["a condition on absent: false", '{"if":[{"key":"a","absent":false}],"ops":[{"del":"a"}]}', "if.0.absent"],
-      ["1001 operations", JSON.stringify({ ops: Array(1001).fill({ del: "a" }) }), "ops"],
+      ["1001 operations", JSON.stringify({ ops: Array.from({ length: 1001 }, () => ({ del: "a" })) }), "ops"],
     ])("answers 422 to %s, naming the place", async (_name, body, field) => {
       const answer = await kv.json("/tx", body);
 
@@ -189,7 +189,7 @@ export const changing: RouteTests = {
     });
 
     it("takes a thousand operations and ignores unknown fields", async () => {
-      const ops = Array(1000).fill({ increment: "n", unknown: 1 });
+      const ops = Array.from({ length: 1000 }, () => ({ increment: "n", unknown: 1 }));
 
       const { json } = await kv.json("/tx", { ops, unknown: true });
 

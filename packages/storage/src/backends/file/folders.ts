@@ -1,6 +1,6 @@
 /** Opens the folders that objects are written into, and never one that a symbolic link leads to. */
 
-import { closeSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { conflict } from "@mikcar/core";
 import { fsync, isReallyAt, lstat, mkdir, nameOf, openFd, READ_FOLDER, rename, rmdir, unlink } from "./disk.ts";
 import { systemCode } from "./errors.ts";
@@ -46,7 +46,7 @@ export class Folders {
         return await this.#use(names.slice(0, -1), true, async (folder) => {
           const isAside = await rename(file, folder.at(name)).then(() => false, unlessFolder);
           if (isAside) await rename(file, folder.at(name + ASIDE));
-          else if (isReplacing) await unlink(folder.at(name + ASIDE)).catch(unlessAbsent);
+          else if (isReplacing && existsSync(folder.at(name + ASIDE))) await unlink(folder.at(name + ASIDE));
           await both(folder.sync(), commit());
         });
       } catch (error) {

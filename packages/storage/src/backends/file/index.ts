@@ -164,7 +164,7 @@ class FileBackend implements StorageBackend {
   /** The present version, opened. Only a file that its record does not speak of has to wait for writers of its path. */
   async #version(path: string): Promise<Version | undefined> {
     const record = this.#index.get(path);
-    const file = await openFile(this.#place(path).join("/"));
+    const file = openFile(this.#place(path).join("/"));
     if (file === undefined && record === undefined) return undefined;
     if (file !== undefined && record !== undefined && isSame(record, file.identity)) return { record, file };
     if (file !== undefined) closeSync(file.fd);
@@ -173,7 +173,7 @@ class FileBackend implements StorageBackend {
 
   /** As `#version`, under the lock of the path: what differs now was changed by others, and the record is made to follow. */
   async #reconcile(path: string): Promise<Version | undefined> {
-    const file = await openFile(this.#place(path).join("/"));
+    const file = openFile(this.#place(path).join("/"));
     const record = this.#index.get(path);
     if (file === undefined) {
       if (record !== undefined) await this.#index.finish(path, null);

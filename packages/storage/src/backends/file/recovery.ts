@@ -43,7 +43,7 @@ function makeFolder(path: string): void {
 /** Finishes or forgets what a crash left half done. */
 export async function settle({ root, names }: Layout, index: Index): Promise<void> {
   for (const [path, record] of index.staged()) {
-    const file = await openFile([root, ...names.encode(path)].join("/"));
+    const file = openFile([root, ...names.encode(path)].join("/"));
     if (file !== undefined) closeSync(file.fd);
     const hasHappened = record === null ? file === undefined : file !== undefined && isSame(record, file.identity);
     await (hasHappened ? index.finish(path, record) : index.drop(path));
