@@ -1,22 +1,15 @@
 /** One HTTP server for any number of sidecars: our dispatcher in front, Express for the rest, and an orderly end. */
 
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
-import { connect, type AddressInfo, type Socket } from "node:net";
+import type { Server as HttpServer } from "node:http";
 import { DEFAULTS, Dispatcher, type Miss } from "./dispatch.ts";
-import { badRequest, configError, errorBody, type MikcarError, timeout } from "./errors.ts";
+import { configError } from "./errors.ts";
 import { createFallback, fallbackError, type Middleware } from "./express.ts";
+import { httpServer, isLoopback, listenSocket, listenTcp, tcpUrl } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 import { UrlSigner } from "./signing.ts";
 import { VERSION } from "./version.ts";
-
-/** Not imported: an import of node:http reads all its exports, WebSocket too, and so loads the whole fetch library. */
-const { createServer } = process.getBuiltinModule("node:http");
-
-const HEADERS_TIMEOUT_MS = 30_000;
-const KEEP_ALIVE_MS = 65_000; // longer than the usual 60 s of load balancers, so that they close first
 
 /** A server that listens. */
 export interface Server {
@@ -152,8 +145,12 @@ export class SidecarBuilder {
     const miss = missHandler(this.#sidecars, this.#middleware);
     const listen = async (isSocket: boolean): Promise<Listener> => {
       const dispatcher = new Dispatcher(mounts, { ...shared, loopbackHostOnly: isOpen && isLocal && !isSocket });
-      const server = httpServer(dispatcher, miss);
-      await (isSocket ? listenSocket(server, settings.socketPath ?? "", isOpen) : listenTcp(server, settings));
+      const server = httpServer(
+        (request, response) => dispatcher.handle(request, response, miss),
+        (request, response) => dispatcher.handle(request, response, miss, true),
+      );
+      if (isSocket) await listenSocket(server, settings.socketPath ?? "", isOpen);
+      else await listenTcp(server, host, settings.port ?? 3001);
       return { server, dispatcher };
     };
 
@@ -201,107 +198,6 @@ function missHandler(sidecars: readonly Sidecar[], middleware: readonly Middlewa
   };
 }
 
-function httpServer(dispatcher: Dispatcher, miss: Miss): HttpServer {
-  const server = createServer({
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: 0,
-  });
-  const handle = (request: IncomingMessage, response: ServerResponse): void =>
-    dispatcher.handle(request, response, miss);
-  server.on("request", handle);
-  server.on("checkContinue", (request, response) => dispatcher.handle(request, response, miss, true));
-  server.on("checkExpectation", handle); // one that we do not know asks nothing of us: RFC 9110, 10.1.1
-  server.on("clientError", refuseRaw);
-  server.on("connect", (_request, socket: Socket) => refuseRaw(new Error("CONNECT"), socket));
-  return server;
-}
-
-/** Answers what was no HTTP request, or came too slowly, in JSON as everything else. */
-function refuseRaw(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || socket.destroyed || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
-  }
-  const body = errorBody(rawError(error));
-  const text = JSON.stringify(body);
-  socket.end(
-    `HTTP/1.1 ${body.status} ${body.code}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
-  );
-}
-
-function rawError({ code, message }: NodeJS.ErrnoException): MikcarError {
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return timeout("the request headers did not arrive in time");
-  if (code === "HPE_HEADER_OVERFLOW") return badRequest("the request headers are larger than 16 KiB");
-  if (message === "CONNECT") return badRequest("this is no proxy; CONNECT is not supported");
-  return badRequest("this is not a valid HTTP/1.1 request");
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
-
-async function listenTcp(server: HttpServer, { host, port = 3001 }: Settings): Promise<void> {
-  try {
-    await listening(server, () => server.listen({ host, port }));
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    const reasons: Record<string, string> = {
-      EADDRINUSE: `port ${port} on ${host} is already in use; stop the other program, or choose another port with --port`,
-      EACCES: `port ${port} needs rights this process does not have; choose one above 1023 with --port`,
-      EADDRNOTAVAIL: `"${host}" is no address of this machine; set --host to one that is`,
-      ENOTFOUND: `the host "${host}" cannot be resolved; set --host to an address of this machine`,
-    };
-    throw configError(reasons[code ?? ""] ?? `cannot listen on ${host}:${port} (${code})`, { cause });
-  }
-}
-
-/** Takes over a socket file that nobody listens on; mode 0600 without a token, else 0660. */
-async function listenSocket(server: HttpServer, path: string, isOpen: boolean): Promise<void> {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats?.isSocket() === false)
-    throw configError(`${path} is there and is no socket; remove it or choose another path with --socket`);
-  if (stats !== undefined) {
-    if (await isAlive(path)) throw configError(`another program listens on ${path}; choose another path with --socket`);
-    unlinkSync(path);
-  }
-  try {
-    await listening(server, () => server.listen(path));
-    chmodSync(path, isOpen ? 0o600 : 0o660);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    throw configError(`cannot listen on ${path} (${code}); the folder must exist and be writable`, { cause });
-  }
-}
-
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const probe = connect(path);
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "ECONNREFUSED") resolve(false);
-      else
-        reject(
-          configError(`${path} is there and is no socket to replace (${error.code}); remove it or choose another path`),
-        );
-    });
-  });
-}
-
-function listening(server: HttpServer, start: () => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.once("listening", () => {
-      server.off("error", reject);
-      resolve();
-    });
-    start();
-  });
-}
-
 function runningServer(listeners: readonly Listener[], sidecars: readonly Sidecar[], drainMs: number): Server {
   let closing: Promise<void> | undefined;
   const end = async (): Promise<void> => {
@@ -312,13 +208,6 @@ function runningServer(listeners: readonly Listener[], sidecars: readonly Sideca
     url: listeners.map(({ server }) => tcpUrl(server)).find((url) => url !== undefined),
     close: () => (closing ??= end()),
   };
-}
-
-function tcpUrl(server: HttpServer): string | undefined {
-  const address = server.address() as AddressInfo | string | null;
-  if (address === null || typeof address === "string") return undefined;
-  const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
 }
 
 async function shut({ server, dispatcher }: Listener, drainMs: number): Promise<void> {
