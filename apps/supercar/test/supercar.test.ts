@@ -95,6 +95,12 @@ describe("mikcar", () => {
     expect((await ask(ignored.url, "/kv/exists/a")).status).toBe(200);
   });
 
+  it("says in the log when a URL trades durability away", async () => {
+    const { output } = await start(["--kv"], { KV_URL: `file://${folder()}/kv.lmdb?sync=false` });
+
+    expect(output()).toMatch(/"level":"warn".*"service":"kv","msg":"sync=false: /);
+  });
+
   it("has limits, log level and origins from the environment", async () => {
     const env = { KV_URL: "memory://", MAX_BODY_BYTES: "5", CORS_ORIGINS: "https://app.example", LOG_LEVEL: "debug" };
     const { url, output } = await start(["--kv"], env);

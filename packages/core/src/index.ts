@@ -39,4 +39,5 @@ export {
   type Open,
   type Service,
   type Sidecar,
+  type Warn,
 } from "./service.ts";

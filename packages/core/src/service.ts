@@ -13,7 +13,11 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-export type Open<B> = (url: ConfigUrl) => Promise<B>;
+/** Takes a sentence that whoever runs the service should read. */
+export type Warn = (sentence: string) => void;
+
+/** @param warn Absent: nobody reads. */
+export type Open<B> = (url: ConfigUrl, warn?: Warn) => Promise<B>;
 
 export interface Definition<B extends Backend> {
   /** Mount prefix, log field, flag, and key in the health report: lower-case letters. */
@@ -49,8 +53,8 @@ export interface Sidecar extends Backend {
 }
 
 export interface Service<B extends Backend> extends Definition<B> {
-  /** @throws CONFIG_ERROR naming the variable, for an unknown scheme, parameter or value. */
-  fromUrl(url: string): Promise<Sidecar>;
+  /** @param warn Default: a warning of the process. @throws CONFIG_ERROR naming the variable: unknown scheme, parameter or value. */
+  fromUrl(url: string, warn?: Warn): Promise<Sidecar>;
   /** As `fromUrl` with the variable or the file its `_FILE` twin names; unset: the embedded default below `MIKCAR_DATA`. */
   fromEnv(env?: Env): Promise<Sidecar>;
   /** For tests, and for backends of your own. */
@@ -77,8 +81,8 @@ export function defineService<B extends Backend>(definition: Definition<B>): Ser
   return {
     ...definition,
     fromBackend: (backend) => bind(backend, "custom", "custom:"),
-    fromEnv: async (env = process.env) => openUrl(definition, urlFromEnv(definition, env), bind),
-    fromUrl: (url) => openUrl(definition, url, bind),
+    fromEnv: async (env = process.env) => openUrl(definition, urlFromEnv(definition, env), emitWarning, bind),
+    fromUrl: (url, warn = emitWarning) => openUrl(definition, url, warn, bind),
   };
 }
 
@@ -92,9 +96,14 @@ export function dataDir(env: Env): string {
   return resolve(env["MIKCAR_DATA"] || "data");
 }
 
+function emitWarning(sentence: string): void {
+  process.emitWarning(sentence);
+}
+
 async function openUrl<B extends Backend>(
   definition: Definition<B>,
   text: string,
+  warn: Warn,
   bind: (backend: B, scheme: string, url: string) => Sidecar,
 ): Promise<Sidecar> {
   try {
@@ -104,7 +113,7 @@ async function openUrl<B extends Backend>(
       throw configError(`unknown scheme "${url.scheme}"; known: ${Object.keys(definition.backends).join(", ")}`);
     }
     const { open } = await load();
-    const backend = await open(url);
+    const backend = await open(url, warn);
     await refuseUnread(url, backend);
     return bind(backend, url.scheme, url.toString());
   } catch (error) {

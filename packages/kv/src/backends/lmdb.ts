@@ -11,11 +11,13 @@ import type { Glob } from "../glob.ts";
 import { page, portions } from "../listing.ts";
 import { type Entry, plan, type Reader } from "../plan.ts";
 
-export const open: Open<KvBackend> = async (url) => {
+export const open: Open<KvBackend> = async (url, warn) => {
   const sync = url.flag("sync", true);
   url.refuseUnread();
   if (url.path === "") throw configError(`${url.scheme}: the path of the file is missing; write file:///path/kv.lmdb`);
-  return new LmdbKv(openEnvironment(url.path, { sync }));
+  const environment = openEnvironment(url.path, { sync });
+  if (!sync) warn?.("sync=false: what is acknowledged survives the end of this process, but not that of the machine");
+  return new LmdbKv(environment);
 };
 
 const SWEEP_MS = 1000;
@@ -63,6 +65,7 @@ class LmdbKv implements KvBackend {
   }
 
   async getMany(keys: readonly string[]): Promise<readonly (Buffer | undefined)[]> {
+    if (!this.#hasExpiries()) return keys.map((key) => this.#values.get(Buffer.from(key)));
     const now = Date.now();
     return keys.map((key) => this.#read(Buffer.from(key), now));
   }
@@ -94,6 +97,12 @@ class LmdbKv implements KvBackend {
     return page((prefix, after) => this.#walk(prefix, after), glob, limit, cursor);
   }
 
+  /** One look that saves many where no key expires. */
+  #hasExpiries(): boolean {
+    const [first] = this.#expiries.keys({ limit: 1 });
+    return first !== undefined;
+  }
+
   #read(name: Buffer, now: number): Buffer | undefined {
     const value = this.#values.get(name);
     return value !== undefined && readTime(this.#expiries.get(name)) > now ? value : undefined;
@@ -117,7 +126,7 @@ class LmdbKv implements KvBackend {
   #write(draft: Draft, name: Buffer, entry: Entry | undefined): void {
     const old = draft.get(this.#expiries, name);
     const expiresAt = entry?.expiresAt ?? Infinity;
-    if (Date.now() < 0 && old) draft.remove(this.#due, Buffer.concat([old, name]));
+    if (old !== undefined) draft.remove(this.#due, Buffer.concat([old, name]));
     if (entry === undefined) draft.remove(this.#values, name);
     else if (entry.value !== undefined) draft.put(this.#values, name, entry.value);
     if (expiresAt === Infinity) {
