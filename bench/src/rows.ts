@@ -87,5 +87,5 @@ export const rows: readonly Row[] = [
   { name: "storage-get-1k-file",       goal: 2.2,  env: files,  seed: putObjects(100, KIB), requests: getObjects(100) },
   { name: "storage-get-1m-file",       goal: 15,   env: files,  seed: putObjects(20, MIB), requests: getObjects(20) },
   { name: "storage-put-1k-file",       goal: 6,    env: files,  seed: [], requests: putMany(1000, KIB) },
-  { name: "storage-put-1m-file",       goal: 25,   env: files,  seed: [], requests: putMany(100, MIB) },
+  { name: "storage-put-1m-file",       goal: 25,   env: files,  seed: [], requests: putMany(4, MIB) },
 ];

@@ -1,8 +1,7 @@
 /** Replies onto the socket: one `writeHead`, a known length, gzip where it pays. */
 
-import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { Readable } from "node:stream";
+import type { Writable } from "node:stream";
 import { promisify } from "node:util";
 import { createGzip, gzip } from "node:zlib";
 import { discardRest } from "./body.ts";
@@ -79,11 +78,13 @@ function sendWhole(
 }
 
 async function sendZipped(call: HttpCall, status: number, head: string[], body: string | Buffer): Promise<void> {
-  const zipped = await gzipBuffer(body);
+  const small = await gzipBuffer(body);
   if (call.response.destroyed) throw clientGone();
+  const length = head.indexOf("Content-Length"); // the handler's, of what is not sent now
+  if (length !== -1) head.splice(length, 2);
   weakenETag(head);
-  head.push("Content-Encoding", "gzip", "Vary", "Accept-Encoding", "Content-Length", String(zipped.length));
-  return finish(call, status, head, zipped, zipped.length);
+  head.push("Content-Encoding", "gzip", "Vary", "Accept-Encoding", "Content-Length", String(small.length));
+  return finish(call, status, head, small, small.length);
 }
 
 /** Ends the answer. A request whose body is still on its way is read to its end first, or the client sees a reset. */
@@ -141,27 +142,30 @@ async function sendStream(
     head.push("Content-Encoding", "gzip", "Vary", "Accept-Encoding");
   }
   response.writeHead(status, head);
-  const body = isZipped ? (Readable.from(source).compose(createGzip()) as AsyncIterable<Buffer>) : source;
-  for await (const chunk of body) {
+  for await (const chunk of isZipped ? zipped(source) : source) {
     if (response.destroyed) throw clientGone();
     call.touch();
-    if (!response.write(chunk)) await drained(response);
+    await written(response, chunk);
   }
   response.end();
   await ended(response);
 }
 
-/** Resolves when the response can take more. @throws when the client has gone. */
-async function drained(response: ServerResponse): Promise<void> {
-  if (response.destroyed) throw clientGone();
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort(clientGone());
-  response.once("close", onClose);
-  try {
-    await once(response, "drain", { signal: gone.signal });
-  } finally {
-    response.off("close", onClose);
-  }
+/** Resolves when `chunk` may be used for something else. @throws when the other end has gone. */
+function written(stream: Writable, chunk: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(chunk, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+async function* zipped(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const gzip = createGzip();
+  const feed = async (): Promise<void> => {
+    for await (const chunk of source) await written(gzip, chunk);
+    gzip.end();
+  };
+  feed().catch((error: Error) => gzip.destroy(error)); // which the loop below throws on
+  yield* gzip as AsyncIterable<Buffer>;
 }
 
 /** Resolves when the answer has been handed to the system, or its client has gone. */

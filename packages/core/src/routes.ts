@@ -34,7 +34,10 @@ export interface Reply {
   readonly status?: number;
   /** Names in their usual spelling (`Content-Type`): the server looks for some of them. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** A string, a Buffer or a stream of Buffers goes out as it is; anything else as JSON. Absent: an empty body. */
+  /**
+   * A string, a Buffer or a stream of Buffers goes out as it is; anything else as JSON. Absent: an empty body.
+   * Of a stream, the server is done with one piece before it asks for the next, so a source may use its buffer again.
+   */
   readonly body?: unknown;
 }
 

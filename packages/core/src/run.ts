@@ -92,7 +92,9 @@ async function open({ name, env: variable, load }: Offer, settings: Settings, lo
   if (isUnset && settings.strict) {
     throw configError(`${variable} is not set, and --strict allows no embedded default; set it, or leave --strict out`);
   }
-  const sidecar = await service.fromUrl(urlFromEnv(service, settings.env), (sentence) => log?.warn({ service: name }, sentence));
+  const sidecar = await service.fromUrl(urlFromEnv(service, settings.env), (sentence) =>
+    log?.warn({ service: name }, sentence),
+  );
   if (isUnset) log?.info({ service: name, url: sidecar.url }, `${variable} is not set; using the embedded default`);
   return sidecar;
 }

@@ -15,7 +15,7 @@ import { checksums, verified } from "./checksum.ts";
 import { isUnchanged, readConditions, readRequest } from "./conditional.ts";
 import { checkPath, checkPrefix, pathFault } from "./path.ts";
 import { batch, listQuery, presignRequest, transfer } from "./schemas.ts";
-import { SPEC } from "./spec.ts";
+import { spec } from "./spec.ts";
 
 const META = "x-meta-";
 const MAX_METADATA_BYTES = 8192;
@@ -23,16 +23,16 @@ const OCTETS = "application/octet-stream";
 
 // prettier-ignore
 export const routes: Routes<StorageBackend> = [
-  ["GET",    "/object/*path",  getObject,     SPEC.getObject],
-  ["HEAD",   "/object/*path",  headObject,    SPEC.headObject],
-  ["PUT",    "/object/*path",  putObject,     SPEC.putObject],
-  ["DELETE", "/object/*path",  deleteObject,  SPEC.deleteObject],
-  ["GET",    "/list",          listObjects,   SPEC.listObjects],
-  ["GET",    "/list/*prefix",  listBelow,     SPEC.listBelow],
-  ["POST",   "/copy",          copyObject,    SPEC.copyObject],
-  ["POST",   "/move",          moveObject,    SPEC.moveObject],
-  ["POST",   "/delete/batch",  deleteBatch,   SPEC.deleteBatch],
-  ["POST",   "/presign/*path", presignObject, SPEC.presignObject],
+  ["GET",    "/object/*path",  getObject,     spec.getObject],
+  ["HEAD",   "/object/*path",  headObject,    spec.headObject],
+  ["PUT",    "/object/*path",  putObject,     spec.putObject],
+  ["DELETE", "/object/*path",  deleteObject,  spec.deleteObject],
+  ["GET",    "/list",          listObjects,   spec.listObjects],
+  ["GET",    "/list/*prefix",  listBelow,     spec.listBelow],
+  ["POST",   "/copy",          copyObject,    spec.copyObject],
+  ["POST",   "/move",          moveObject,    spec.moveObject],
+  ["POST",   "/delete/batch",  deleteBatch,   spec.deleteBatch],
+  ["POST",   "/presign/*path", presignObject, spec.presignObject],
 ];
 
 async function getObject(storage: StorageBackend, call: Call): Promise<Reply> {
@@ -45,8 +45,7 @@ async function getObject(storage: StorageBackend, call: Call): Promise<Reply> {
   const headers = objectHeaders(info);
   if (!Buffer.isBuffer(body)) headers["Content-Length"] = String(end - start);
   if (status === 206) headers["Content-Range"] = `bytes ${start}-${end - 1}/${info.size}`;
-  const isHeldBack = !Buffer.isBuffer(body) && /gzip/i.test(String(call.headers["accept-encoding"]));
-  return { status, headers, body: isHeldBack ? copied(body) : body };
+  return { status, headers, body };
 }
 
 async function headObject(storage: StorageBackend, call: Call): Promise<Reply> {
@@ -140,11 +139,6 @@ async function fromTo(call: Call): Promise<{ from: string; to: string }> {
 function transferred(status: string, from: string, to: string, info: ObjectInfo | undefined): Reply {
   if (info === undefined) throw notFound(from);
   return { body: { status, from, to, size: info.size, e_tag: `"${info.eTag}"` } };
-}
-
-/** For a reader that asks for the next piece before it is through with the last, as zipping does. */
-async function* copied(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  for await (const chunk of body) yield Buffer.from(chunk);
 }
 
 /** What a client may know of a failure inside an answer that as a whole is none. */

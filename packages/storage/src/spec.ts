@@ -113,7 +113,7 @@ const presignObject: Spec = {
   replies: { 200: ["The URL", presigned] },
 };
 
-export const SPEC = {
+export const spec = {
   getObject,
   headObject,
   putObject,

@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { gunzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { configUrl, createLog, type Server, SidecarBuilder, unavailable } from "@mikcar/core";
-import { type Answer, type Ask, ask, until } from "@mikcar/devkit";
+import { configUrl, createLog, fileUrl, type Server, SidecarBuilder, unavailable } from "@mikcar/core";
+import { type Answer, type Ask, ask, temporaryFolder, until } from "@mikcar/devkit";
+import { open as openFile } from "../src/backends/file/index.ts";
 import { open } from "../src/backends/memory.ts";
 import { routes } from "../src/routes.ts";
 import { StorageService } from "../src/service.ts";
@@ -14,11 +16,11 @@ let server: Server;
 let backend: StorageBackend;
 const asked = new Set<string>();
 
-async function serve(storage: StorageBackend, token?: string): Promise<Server> {
+async function serve(storage: StorageBackend, token?: string, maxObjectBytes = 100_000): Promise<Server> {
   const builder = new SidecarBuilder()
     .port(0)
     .authToken(token)
-    .maxObjectBytes(100_000)
+    .maxObjectBytes(maxObjectBytes)
     .log(await createLog("silent"));
   return builder.add(StorageService.fromBackend(storage)).serve();
 }
@@ -255,6 +257,37 @@ describe("GET and HEAD /object", () => {
     expect(whole.headers["content-encoding"]).toBe("gzip");
     expect(part.headers["content-encoding"]).toBeUndefined();
     expect(part.body.length).toBe(2000);
+  });
+});
+
+describe("objects of many pieces", () => {
+  const folder = temporaryFolder();
+  afterAll(() => folder.remove());
+  /** No two stretches alike, so that a piece in a wrong place shows. */
+  const bytes = (seed: number): Buffer => {
+    const words = new Uint32Array(500_000);
+    words.forEach((_, index) => (words[index] = Math.imul(index + seed, 2_654_435_761)));
+    return Buffer.from(words.buffer);
+  };
+
+  it("arrive whole at many slow readers, zipped or not, from buffers that are used again", async () => {
+    await server.close();
+    server = await serve(await openFile(configUrl(fileUrl(folder.path))), undefined, 4_000_000);
+    const bodies = Array.from({ length: 4 }, (_, seed) => bytes(seed));
+    const headers = { "content-type": "text/plain" };
+    await Promise.all(bodies.map((body, seed) => call("PUT", `/object/${seed}`, { headers, body })));
+
+    const reads = Array.from({ length: 24 }, async (_, index) => {
+      const isZipped = index % 3 === 0;
+      const answer = await call("GET", `/object/${index % 4}`, {
+        headers: isZipped ? { "accept-encoding": "gzip" } : {},
+      });
+      expect(answer.headers["content-encoding"]).toBe(isZipped ? "gzip" : undefined);
+      const body = isZipped ? gunzipSync(answer.body) : answer.body;
+      expect(body.equals(bodies[index % 4] as Buffer)).toBe(true);
+    });
+
+    await Promise.all(reads);
   });
 });
 

@@ -18,24 +18,36 @@ export const rename: (from: string, to: string) => Promise<void> = promisify(fs.
 export const rmdir: (path: string) => Promise<void> = promisify(fs.rmdir);
 export const unlink: (path: string) => Promise<void> = promisify(fs.unlink);
 
-/** @returns the number of bytes read: fewer than asked for at the end of the file. */
-export function readInto(fd: number, buffer: Buffer, position: number): Promise<number> {
+/** Fills `buffer`. @returns the number of bytes read: fewer only at the end of the file. */
+export async function readInto(fd: number, buffer: Buffer, position: number): Promise<number> {
+  let filled = await read(fd, buffer, 0, position);
+  while (filled < buffer.length) {
+    const more = await read(fd, buffer, filled, position + filled);
+    if (more === 0) break;
+    filled += more;
+  }
+  return filled;
+}
+
+function read(fd: number, buffer: Buffer, filled: number, position: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.read(fd, buffer, 0, buffer.length, position, (error, bytes) =>
+    fs.read(fd, buffer, filled, buffer.length - filled, position, (error, bytes) =>
       error === null ? resolve(bytes) : reject(error),
     );
   });
 }
 
-/** Appends all of `chunks`. */
-export async function writeAll(fd: number, chunks: readonly Buffer[], size: number): Promise<void> {
-  let written = await writev(fd, chunks);
-  while (written < size) written += await writev(fd, [Buffer.concat(chunks).subarray(written)]); // a disk nearly full
+/** Appends all of `bytes`. */
+export async function writeAll(fd: number, bytes: Buffer): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) written += await write(fd, bytes, written); // a disk nearly full takes a part
 }
 
-function writev(fd: number, chunks: readonly Buffer[]): Promise<number> {
+function write(fd: number, bytes: Buffer, from: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.writev(fd, chunks, (error, bytes) => (error === null ? resolve(bytes) : reject(error)));
+    fs.write(fd, bytes, from, bytes.length - from, null, (error, count) =>
+      error === null ? resolve(count) : reject(error),
+    );
   });
 }
 

@@ -4,6 +4,7 @@ import { closeSync, constants, copyFile, fstatSync, openSync, type Stats } from 
 import { promisify } from "node:util";
 import { unavailable } from "@mikcar/core";
 import type { ObjectBody, Slice } from "../../backend.ts";
+import { BUFFER_BYTES, giveBack, takeBuffer } from "./buffers.ts";
 import { fsync, isReallyAt, link, NEW_FILE, nameOf, openFd, READ_FILE, readInto, unlink, writeAll } from "./disk.ts";
 import { systemCode } from "./errors.ts";
 import { ASIDE } from "./names.ts";
@@ -18,7 +19,6 @@ export interface OpenFile {
 }
 
 const WHOLE_BYTES = 64 * 1024;
-const CHUNK_BYTES = 256 * 1024;
 const NOT_THERE = ["ENOENT", "ENOTDIR", "ELOOP", "EMLINK", "ENXIO"]; // also: a link or a socket is in the way
 const copy = promisify(copyFile);
 
@@ -53,7 +53,7 @@ function tryOpen(path: string): OpenFile | undefined {
   }
 }
 
-/** One buffer for each reader, used again for each piece: 64 readers of large objects take 16 MiB. */
+/** Full pieces come in one buffer that is used again: a reader is done with one before it asks for the next. */
 class FileBody implements AsyncIterableIterator<Buffer> {
   readonly #fd: number;
   readonly #end: number;
@@ -69,17 +69,15 @@ class FileBody implements AsyncIterableIterator<Buffer> {
   }
 
   async next(): Promise<IteratorResult<Buffer, undefined>> {
-    const size = Math.min(CHUNK_BYTES, this.#end - this.#position);
-    if (this.#isClosed || size === 0) return this.return();
-    this.#buffer ??= Buffer.allocUnsafeSlow(size);
-    const buffer = this.#buffer.subarray(0, size);
+    const size = Math.min(BUFFER_BYTES, this.#end - this.#position);
+    if (this.#isClosed) return this.return();
+    if (size === 0) return this.#finish();
     this.#isReading = true;
     try {
-      const bytes = await readInto(this.#fd, buffer, this.#position);
-      if (bytes === 0) throw truncated();
-      this.#position += bytes;
-      if (this.#position === this.#end) this.#isClosed = true;
-      return { done: false, value: bytes === size ? buffer : buffer.subarray(0, bytes) };
+      const buffer = size < BUFFER_BYTES ? Buffer.allocUnsafe(size) : (this.#buffer ??= takeBuffer());
+      if ((await readInto(this.#fd, buffer, this.#position)) < size) throw truncated();
+      this.#position += size;
+      return { done: false, value: buffer };
     } catch (error) {
       this.#isClosed = true;
       throw error;
@@ -89,7 +87,10 @@ class FileBody implements AsyncIterableIterator<Buffer> {
     }
   }
 
-  /** A read under way keeps the file open until it ends: its number could be another file's by then. */
+  /**
+   * A read under way keeps the file open until it ends: its number could be another file's by then. The buffer is not
+   * used again, as the piece in it may still be on its way.
+   */
   async return(): Promise<IteratorResult<Buffer, undefined>> {
     if (!this.#isClosed && !this.#isReading) closeSync(this.#fd);
     this.#isClosed = true;
@@ -98,6 +99,11 @@ class FileBody implements AsyncIterableIterator<Buffer> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  #finish(): Promise<IteratorResult<Buffer, undefined>> {
+    if (this.#buffer !== undefined) giveBack(this.#buffer);
+    return this.return();
   }
 }
 
@@ -116,23 +122,27 @@ export class Upload {
   /** Writes `body` to a new file. When it throws, the file is gone. */
   static async receive(path: string, body: AsyncIterable<Buffer>): Promise<Upload> {
     const fd = await openFd(path, NEW_FILE);
+    const buffer = takeBuffer();
     try {
-      let chunks: Buffer[] = [];
-      let size = 0;
+      let filled = 0;
       for await (const chunk of body) {
-        chunks.push(chunk);
-        size += chunk.length;
-        if (size < CHUNK_BYTES) continue;
-        await writeAll(fd, chunks, size);
-        chunks = [];
-        size = 0;
+        for (let from = 0; from < chunk.length;) {
+          const copied = chunk.copy(buffer, filled, from);
+          from += copied;
+          filled += copied;
+          if (filled < BUFFER_BYTES) continue;
+          await writeAll(fd, buffer);
+          filled = 0;
+        }
       }
-      if (size > 0) await writeAll(fd, chunks, size);
+      if (filled > 0) await writeAll(fd, buffer.subarray(0, filled));
       return new Upload(path, fd);
     } catch (error) {
       closeSync(fd);
       await unlink(path);
       throw error;
+    } finally {
+      giveBack(buffer);
     }
   }
 
