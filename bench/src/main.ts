@@ -17,6 +17,7 @@ import { TestServer } from "./server.ts";
 const SIDECAR = fileURLToPath(new URL("../../apps/supercar/dist/bin.js", import.meta.url));
 const FLOOR = fileURLToPath(new URL("floor.ts", import.meta.url));
 const WARM_UP_SECONDS = 1;
+const FLOOR_SECONDS = 2;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,25 +44,27 @@ async function bench(): Promise<void> {
   const options = { seconds: Number(values.seconds), connections: 64, newConnections: values["new-connections"] };
   if (values.url !== undefined) return benchUrl(values.url, chosen, options);
 
-  const before = await floor(options);
   const measured: Measured[] = [];
+  const floors = [await floor(options)];
   for (const row of chosen) {
     process.stderr.write(`${row.name} … `);
     const result = await benchRow(row, options);
-    process.stderr.write(`${result.cpuMicros.toFixed(0)} µs, ${result.perSecond.toFixed(0)} req/s\n`);
-    measured.push(result);
+    floors.push(await floor(options));
+    // Beside the floors before and after it, as a machine is not equally fast all the time.
+    const floorMicros = ((floors.at(-1) ?? 0) + (floors.at(-2) ?? 0)) / 2;
+    process.stderr.write(`${result.cpuMicros.toFixed(0)} µs, ${(result.cpuMicros / floorMicros).toFixed(2)} floors\n`);
+    measured.push({ ...result, floors: result.cpuMicros / floorMicros });
   }
-  const floorMicros = (before + (await floor(options))) / 2;
-  const rowsInFloors = measured.map((row) => ({ ...row, floors: row.cpuMicros / floorMicros }));
+  const floorMicros = floors.toSorted((a, b) => a - b)[Math.floor(floors.length / 2)] ?? 0;
   const mode = `64 ${options.newConnections ? "connections, a new one per call" : "keep-alive connections"}`;
-  const results = { at: new Date().toISOString(), machine: describeMachine(), mode, floorMicros, rows: rowsInFloors };
+  const results = { at: new Date().toISOString(), machine: describeMachine(), mode, floorMicros, rows: measured };
   console.log(`\n${save(values.name, results)}`);
   if (measured.some(({ errors }) => errors > 0)) throw new Error("a run with errors is void");
 }
 
 async function floor(options: LoadOptions): Promise<number> {
   const server = await TestServer.start([FLOOR], {});
-  const { cpuMicros } = await measure(server, [{ method: "GET", path: "/" }], options);
+  const { cpuMicros } = await measure(server, [{ method: "GET", path: "/" }], { ...options, seconds: FLOOR_SECONDS });
   await server.stop();
   return cpuMicros;
 }

@@ -10,7 +10,7 @@ export interface Measured {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuMicros: number;
-  /** CPU per request over that of the floor in the same run. */
+  /** CPU per request over that of the floor, measured just before and after. */
   readonly floors: number;
   readonly peakMemoryMib: number;
   readonly errors: number;
@@ -20,6 +20,7 @@ export interface Results {
   readonly at: string;
   readonly machine: string;
   readonly mode: string;
+  /** The median of all floors of the run. */
   readonly floorMicros: number;
   readonly rows: readonly Measured[];
 }
@@ -50,7 +51,7 @@ export function markdown({ floorMicros, machine, at, mode, rows }: Results): str
       `| ${row.row} | ${row.floors.toFixed(2)} | ${row.goal} | ${row.cpuMicros.toFixed(0)} | ${row.perSecond.toFixed(0)} | ${row.p50Ms} | ${row.p99Ms} | ${row.peakMemoryMib.toFixed(0)} | ${row.errors === 0 ? "0" : `${row.errors} (void)`} |`,
   );
   return [
-    `${at.slice(0, 10)}, ${machine}, ${mode}; one floor = ${floorMicros.toFixed(0)} µs.`,
+    `${at.slice(0, 10)}, ${machine}, ${mode}; a floor was ${floorMicros.toFixed(0)} µs (median).`,
     "",
     "| row | floors | goal | CPU µs | req/s | p50 ms | p99 ms | peak MiB | errors |",
     "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -89,7 +90,7 @@ function chart({ rows, floorMicros, at }: Results): string {
   });
   const size = 50 + rows.length * height;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="760" height="${size}" font-family="sans-serif" font-size="13">
-<rect width="100%" height="100%" fill="white"/><text x="12" y="22">CPU per request in floors (one floor = ${floorMicros.toFixed(0)} µs), tick = goal, ${at.slice(0, 10)}</text>
+<rect width="100%" height="100%" fill="white"/><text x="12" y="22">CPU per request in floors (a floor was ${floorMicros.toFixed(0)} µs), tick = goal, ${at.slice(0, 10)}</text>
 ${bars.join("\n")}
 </svg>
 `;

@@ -116,6 +116,20 @@ describe("mikcar", () => {
   });
 });
 
+describe("two processes on one kv file", () => {
+  it("see each other's writes as soon as they are acknowledged", async () => {
+    const data = folder();
+    const one = await start(["--kv", "--data", data]);
+    const two = await start(["--kv", "--data", data]);
+
+    for (let round = 0; round < 100; round++) {
+      await ask(one.url, "/kv/set/k", { method: "POST", body: String(round) });
+
+      expect((await ask(two.url, "/kv/get/k")).text).toBe(String(round));
+    }
+  });
+});
+
 describe("mikcar does not start", () => {
   it.each<[string, string[], Record<string, string>, RegExp]>([
     ["no service", [], {}, /no service chosen; say which ones, or --all\n\nUsage: mikcar[\s\S]*--kv/],
@@ -135,6 +149,20 @@ describe("mikcar does not start", () => {
       /TIMEOUT_SECONDS is "soon"; expected a number/,
     ],
     ["an unknown log level", ["--kv", "--log-level", "loud"], {}, /--log-level is "loud"; known: error, warn/],
+    [
+      "a body limit that is no whole number",
+      ["--kv"],
+      { MAX_BODY_BYTES: "1.5" },
+      /MAX_BODY_BYTES is "1.5"; expected a whole number/,
+    ],
+    ["a public URL that is none", ["--kv"], { PUBLIC_URL: "junk" }, /PUBLIC_URL is "junk"; expected http/],
+    ["a token with a space", ["--kv", "--auth-token", "a b"], {}, /the token holds white space/],
+    [
+      "scoped tokens, which are to come",
+      ["--kv"],
+      { SIDECAR_TOKENS: "{}" },
+      /SIDECAR_TOKENS: scoped tokens are not there yet/,
+    ],
     ["an origin with a path", ["--kv"], { CORS_ORIGINS: "https://a/b" }, /CORS_ORIGINS: "https:\/\/a\/b" is no origin/],
     [
       "--strict and an unset URL",
@@ -162,6 +190,20 @@ describe("mikcar does not start", () => {
     expect(stderr).toMatch(message);
     expect(stderr).not.toContain("secret");
     expect([code, stdout.includes("listening")]).toEqual([1, false]);
+  });
+
+  it("on a folder of objects that another process serves, which goes on undisturbed", async () => {
+    const data = folder();
+    const first = await start(["--storage", "--data", data]);
+
+    const second = await runProgram(BIN, { args: ["--storage", "-p", "0", "--data", data] });
+    const put = await ask(first.url, "/storage/object/a", { method: "PUT", body: "b" });
+    await first.stop("SIGKILL");
+    const third = await start(["--storage", "--data", data]);
+
+    expect([second.code, second.stderr]).toEqual([1, expect.stringContaining(`is in use by process ${first.pid}`)]);
+    expect(put.status).toBe(201);
+    expect((await ask(third.url, "/storage/object/a")).text).toBe("b");
   });
 
   it("on a port that is in use", async () => {

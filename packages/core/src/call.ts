@@ -23,6 +23,7 @@ export interface CallContext {
 
 const TRACE_ID = /^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$/;
 const TRACE_PARENT = /^[\da-f]{2}-(?!0{32})([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/;
+const HOST = /^[\w.:[\]-]+$/;
 const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
 const PROCESS_ID = randomBytes(8).toString("hex");
 const FIRST_TRACE = randomInt(2 ** 32);
@@ -100,7 +101,8 @@ export class HttpCall implements Call {
 
   signUrl(method: "GET" | "PUT", path: string, expiresAt: Date): string {
     const isTls = "encrypted" in this.request.socket;
-    const origin = this.#context.publicUrl ?? `${isTls ? "https" : "http"}://${this.headers.host ?? "localhost"}`;
+    const host = HOST.test(this.headers.host ?? "") ? this.headers.host : "localhost";
+    const origin = this.#context.publicUrl ?? `${isTls ? "https" : "http"}://${host}`;
     return origin + this.#context.signer.sign(method, path, expiresAt);
   }
 
@@ -138,6 +140,6 @@ function traceId(headers: IncomingHttpHeaders): string {
 }
 
 /** 32 hexadecimal digits: half of them random for this process, half counted, as drawing all anew costs more than routing. */
-function newTraceId(): string {
+export function newTraceId(): string {
   return PROCESS_ID + (FIRST_TRACE + traceCount++).toString(16).padStart(16, "0");
 }

@@ -6,6 +6,7 @@ import { Gate, type GateOptions } from "./auth.ts";
 import { type CallContext, HttpCall } from "./call.ts";
 import { badRequest, isMikcarError, MikcarError, notFound, timeout } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { HEALTHY } from "./own.ts";
 import { discardReply, type ExtraHeaders, sendError, sendReply } from "./reply.ts";
 import type { Call, Method, Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
@@ -34,7 +35,6 @@ export const DEFAULTS = {
 type Handle = (call: Call) => Promise<Reply>;
 
 const METHODS: readonly Method[] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
-const HEALTHY: Reply = { headers: { "Content-Type": "application/json" }, body: '{"status":"healthy"}' };
 const CORS_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Range, X-Trace-Id, Idempotency-Key";
 const NO_HEADERS: ExtraHeaders = [];
 
@@ -106,9 +106,11 @@ export class Dispatcher {
     const { request } = call;
     const url = request.url ?? "";
     const method = request.method as HTTPMethod;
-    if (url === "/health" && (method === "GET" || method === "HEAD")) return HEALTHY;
+    if (isHealth(url) && (method === "GET" || method === "HEAD")) return HEALTHY;
     const preflight = method === "OPTIONS" ? this.#preflight(call) : undefined;
     if (preflight !== undefined) return preflight;
+    if (request.headers.host === undefined && request.httpVersion === "1.1")
+      throw badRequest("the Host header is missing");
     const refusal = this.#gate.refuse(request);
     if (refusal !== undefined) throw refusal;
 
@@ -196,6 +198,11 @@ export class Dispatcher {
       "call failed",
     );
   }
+}
+
+/** Open to everybody, and asked often: it comes before all else. */
+function isHealth(url: string): boolean {
+  return url.startsWith("/health") && (url.length === 7 || url[7] === "?");
 }
 
 /** @param allowed What the resource does answer to; sent as `Allow`. */

@@ -6,20 +6,24 @@ import { configError } from "./errors.ts";
 export type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * A variable that may hold a secret: its value, or the content of the file that `NAME_FILE` names, without the final
- * line break. Empty counts as unset.
- * @throws CONFIG_ERROR when both are set, or the file cannot be read.
+ * A variable that may hold a secret: its value, or the content of the file that `NAME_FILE` names, without the line
+ * breaks at its end. An empty variable counts as unset.
+ * @throws CONFIG_ERROR when both are set, or the file cannot be read or is empty: a secret that was to be there is not.
  */
 export function readSecret(env: Env, name: string): string | undefined {
   const file = env[`${name}_FILE`] || undefined;
   const value = env[name] || undefined;
   if (file === undefined) return value;
   if (value !== undefined) throw configError(`${name} and ${name}_FILE are both set; keep one of them`);
+  let text: string;
   try {
-    return readFileSync(file, "utf8").replace(/\r?\n$/, "") || undefined;
+    text = readFileSync(file, "utf8").replace(/[\r\n]+$/, "");
   } catch (cause) {
     throw configError(`${name}_FILE: cannot read "${file}" (${(cause as NodeJS.ErrnoException).code ?? "unknown"})`, {
       cause,
     });
   }
+  if (text === "")
+    throw configError(`${name}_FILE: "${file}" is empty; write the value into it, or leave the variable out`);
+  return text;
 }

@@ -1,12 +1,9 @@
-/** Express, for everything that is not a data route, and our dispatcher inside anybody's Express application. */
+/** Express, for the application's own middleware, and our dispatcher inside anybody's Express application. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { DEFAULTS, Dispatcher, methodNotAllowed, noRoute } from "./dispatch.ts";
-import { docsPage } from "./docs.ts";
+import { DEFAULTS, Dispatcher, noRoute } from "./dispatch.ts";
 import { isMikcarError, MikcarError } from "./errors.ts";
-import { Readiness } from "./health.ts";
 import { createLog, type Log } from "./log.ts";
-import { openApi } from "./openapi.ts";
 import type { Sidecar } from "./service.ts";
 import { UrlSigner } from "./signing.ts";
 
@@ -51,32 +48,12 @@ export async function sidecarRouter(sidecar: Sidecar, options: RouterOptions = {
 }
 
 /**
- * `/ready`, `/openapi.json`, `/docs` and the application's own middleware. Everything else is left to `miss`.
+ * The application's own middleware, for what no route of ours matches.
  * Express is loaded at the first such call: it costs some 100 ms, and most processes never need it.
  */
-export async function createFallback(
-  sidecars: readonly Sidecar[],
-  middleware: readonly Middleware[],
-  version: string,
-): Promise<Middleware> {
+export async function createFallback(middleware: readonly Middleware[]): Promise<Middleware> {
   const { default: express } = await import("express");
-  const readiness = new Readiness(sidecars);
-  const document = openApi(sidecars, version);
   const app = express().disable("x-powered-by").disable("etag");
-
-  app.get("/ready", async (_request, response) => {
-    const { status = 200, body } = await readiness.report();
-    response.status(status).json(body);
-  });
-  app.get("/openapi.json", (_request, response) => {
-    response.json(document);
-  });
-  app.get("/docs", (_request, response) => {
-    response.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'").send(docsPage(document));
-  });
-  app.all(["/health", "/ready", "/openapi.json", "/docs"], (request) => {
-    throw methodNotAllowed(request.method, ["GET", "HEAD"]);
-  });
   for (const own of middleware) app.use(own);
   return (request, response, next) => app(request as never, response as never, next); // Express widens both itself
 }

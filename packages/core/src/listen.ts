@@ -1,8 +1,9 @@
 /** HTTP servers before any request: where they listen, and what they say to what is no request. */
 
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import type { RequestListener, Server as HttpServer } from "node:http";
+import type { RequestListener, Server as HttpServer, ServerResponse } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
+import { newTraceId } from "./call.ts";
 import { badRequest, configError, errorBody, type MikcarError, timeout } from "./errors.ts";
 
 /** Not imported: an import of node:http reads all its exports, WebSocket too, and so loads the whole fetch library. */
@@ -12,10 +13,12 @@ const HEADERS_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000; // longer than the usual 60 s of load balancers, so that they close first
 
 /** @param onContinue For requests whose client waits for `100 Continue`. */
-export function httpServer(onRequest: RequestListener, onContinue: RequestListener): HttpServer {
+export function httpServer(timeoutMs: number, onRequest: RequestListener, onContinue: RequestListener): HttpServer {
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, timeoutMs),
+    connectionsCheckingInterval: Math.min(1000, timeoutMs),
+    requireHostHeader: false, // Node would answer without a body; the dispatcher asks for it
     requestTimeout: 0, // ours counts from the last progress, so that a large upload may take its time
   });
   server.on("request", onRequest);
@@ -28,14 +31,17 @@ export function httpServer(onRequest: RequestListener, onContinue: RequestListen
 
 /** Answers what was no HTTP request, or came too slowly, in JSON as everything else. */
 function refuseRaw(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || socket.destroyed || error.code === "ECONNRESET") {
+  // Node keeps the answer under way on its socket. Nothing may be written into the middle of it, or in its stead.
+  const answer = (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
+  const isAnswering = answer != null && (answer.headersSent || answer.req.complete);
+  if (isAnswering || !socket.writable || socket.destroyed || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
   const body = errorBody(rawError(error));
   const text = JSON.stringify(body);
   socket.end(
-    `HTTP/1.1 ${body.status} ${body.code}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+    `HTTP/1.1 ${body.status} ${body.code}\r\nX-Trace-Id: ${newTraceId()}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
   );
 }
 

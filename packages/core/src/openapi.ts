@@ -39,25 +39,25 @@ const EVERYWHERE: readonly ErrorCode[] = ["BAD_REQUEST", "UNAUTHORIZED", "FORBID
 const WITH_BODY: readonly ErrorCode[] = ["PAYLOAD_TOO_LARGE"];
 const WITH_JSON: readonly ErrorCode[] = ["UNSUPPORTED_MEDIA_TYPE", "UNPROCESSABLE"];
 
+/** What the server itself answers to. */
+export const serverSpecs = {
+  "/health": {
+    summary: "Whether the process lives; touches no backend and needs no token",
+    replies: { 200: ["Alive", z.object({ status: z.literal("healthy") })] },
+  },
+  "/ready": {
+    summary: "Whether every backend answers; asked at most once a second",
+    replies: { 200: ["All answer", readiness()], 503: ["At least one does not", readiness()] },
+  },
+  "/openapi.json": { summary: "This document", replies: { 200: ["OpenAPI 3.1", z.looseObject({})] } },
+  "/docs": { summary: "This document as a page", replies: { 200: ["HTML", "bytes"] } },
+} satisfies Record<string, Spec>;
+
 const serverRoutes: Documented = {
   name: "server",
   summary: "The sidecar itself",
-  routes: [
-    serverRoute("/health", "Whether the process lives; touches no backend and needs no token", {
-      200: ["Alive", z.object({ status: z.literal("healthy") })],
-    }),
-    serverRoute("/ready", "Whether every backend answers; asked at most once a second", {
-      200: ["All answer", readiness()],
-      503: ["At least one does not", readiness()],
-    }),
-    serverRoute("/openapi.json", "This document", { 200: ["OpenAPI 3.1", z.looseObject({})] }),
-    serverRoute("/docs", "This document as a page", { 200: ["HTML", "bytes"] }),
-  ],
+  routes: Object.entries<Spec>(serverSpecs).map(([path, spec]) => ({ method: "GET", path, spec })),
 };
-
-function serverRoute(path: string, summary: string, replies: Spec["replies"]): Documented["routes"][number] {
-  return { method: "GET", path, spec: { summary, replies } };
-}
 
 function readiness(): ZodType {
   const service = z.object({ status: z.enum(["up", "down"]), backend: z.string(), latency_ms: z.number() });

@@ -1,7 +1,8 @@
 /** One HTTP server for any number of sidecars: our dispatcher in front, Express for the rest, and an orderly end. */
 
 import type { Server as HttpServer } from "node:http";
-import { DEFAULTS, Dispatcher, type Miss } from "./dispatch.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DEFAULTS, Dispatcher, type Miss, noRoute } from "./dispatch.ts";
 import { configError } from "./errors.ts";
 import { createFallback, fallbackError, type Middleware } from "./express.ts";
 import { httpServer, isLoopback, listenSocket, listenTcp, tcpUrl } from "./listen.ts";
@@ -9,7 +10,11 @@ import { createLog, type Log } from "./log.ts";
 import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 import { UrlSigner } from "./signing.ts";
+import { ownRoutes } from "./own.ts";
 import { VERSION } from "./version.ts";
+
+/** After the drain time: how long the cut-off calls have to send their last answer, and to clean up. */
+const GRACE_MS = 500;
 
 /** A server that listens. */
 export interface Server {
@@ -141,11 +146,13 @@ export class SidecarBuilder {
     if (isOpen && !isLocal)
       log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
     const shared = { ...settings, authToken: token, signer: new UrlSigner(token), log, sameOriginOnly: isOpen };
-    const mounts = this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar }));
-    const miss = missHandler(this.#sidecars, this.#middleware);
+    const own = { prefix: "", sidecar: { routes: ownRoutes(this.#sidecars, VERSION) } };
+    const mounts = [own, ...this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar }))];
+    const miss = missHandler(this.#middleware);
     const listen = async (isSocket: boolean): Promise<Listener> => {
       const dispatcher = new Dispatcher(mounts, { ...shared, loopbackHostOnly: isOpen && isLocal && !isSocket });
       const server = httpServer(
+        settings.timeoutMs,
         (request, response) => dispatcher.handle(request, response, miss),
         (request, response) => dispatcher.handle(request, response, miss, true),
       );
@@ -179,11 +186,12 @@ interface Listener {
 }
 
 /** Hands a call to Express, and turns what comes back unanswered into an error of ours. */
-function missHandler(sidecars: readonly Sidecar[], middleware: readonly Middleware[]): Miss {
+function missHandler(middleware: readonly Middleware[]): Miss {
   let fallback: Promise<Middleware> | undefined;
   return async (call, headers) => {
     const { request, response } = call;
-    const app = await (fallback ??= createFallback(sidecars, middleware, VERSION));
+    if (middleware.length === 0) throw noRoute(request.url);
+    const app = await (fallback ??= createFallback(middleware));
     for (let at = 0; at < headers.length; at += 2) response.appendHeader(headers[at] ?? "", headers[at + 1] ?? "");
     return new Promise<Reply>((resolve, reject) => {
       response.once("close", () => {
@@ -218,7 +226,8 @@ async function shut({ server, dispatcher }: Listener, drainMs: number): Promise<
   clearTimeout(timer);
   dispatcher.stop();
   server.closeIdleConnections();
-  const grace = setTimeout(() => server.closeAllConnections(), 500);
+  const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
   await closed;
   clearTimeout(grace);
+  await Promise.race([dispatcher.drain(), sleep(GRACE_MS, undefined, { ref: false })]); // to clean up behind an upload, say
 }

@@ -58,12 +58,15 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
   const { values } = parse(args, serviceNames);
   const text = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
   const isSet = (name: string): boolean => values[name] === true;
-  const port = text("port") ?? (env["PORT"] || undefined);
+  // Many platforms set PORT for every program; beside a socket only the flag asks for TCP as well.
+  const port = text("port") ?? (text("socket") === undefined ? env["PORT"] || undefined : undefined);
   const seconds = (name: string, fallbackMs: number): number =>
     number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
-  const emptyToken = ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "");
   const noAuth = isSet("no-auth");
-  const authToken = text("auth-token") || readSecret(env, "SIDECAR_TOKEN") || readSecret(env, "AUTH_TOKEN");
+  const authToken = token(text("auth-token") || readSecret(env, "SIDECAR_TOKEN") || readSecret(env, "AUTH_TOKEN"));
+  const emptyToken =
+    authToken === undefined ? ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "") : undefined;
+  refuseScopedTokens(env);
 
   return {
     chosen: isSet("all") ? serviceNames : serviceNames.filter(isSet),
@@ -73,16 +76,16 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     strict: isSet("strict") || boolean(env, "MIKCAR_STRICT"),
     noAuth,
     port: port === undefined ? undefined : portNumber(port, text("port") === undefined ? "PORT" : "--port"),
-    host: text("host") || env["HOST"] || "127.0.0.1",
+    host: (text("host") || env["HOST"] || "127.0.0.1").replace(/^\[(.*)\]$/, "$1"),
     socketPath: text("socket"),
     authToken,
     logLevel: level(text("log-level"), env),
     timeoutMs: seconds("TIMEOUT_SECONDS", DEFAULTS.timeoutMs),
     drainMs: seconds("DRAIN_SECONDS", DEFAULTS.drainMs),
-    maxBodyBytes: number(env, "MAX_BODY_BYTES", DEFAULTS.maxBodyBytes, 0, 2 ** 31),
-    maxObjectBytes: number(env, "MAX_OBJECT_BYTES", DEFAULTS.maxObjectBytes, 0, Number.MAX_SAFE_INTEGER),
+    maxBodyBytes: bytes(env, "MAX_BODY_BYTES", DEFAULTS.maxBodyBytes, 2 ** 31),
+    maxObjectBytes: bytes(env, "MAX_OBJECT_BYTES", DEFAULTS.maxObjectBytes, Number.MAX_SAFE_INTEGER),
     corsOrigins: origins(env["CORS_ORIGINS"] ?? ""),
-    publicUrl: env["PUBLIC_URL"] || undefined,
+    publicUrl: publicUrl(env["PUBLIC_URL"] ?? ""),
     env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
     warnings: [
       ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),
@@ -141,6 +144,32 @@ function number(env: Env, name: string, fallback: number, min: number, max: numb
   const value = Number(text);
   if (Number.isFinite(value) && value >= min && value <= max) return value;
   throw configError(`${name} is "${text}"; expected a number from ${min} to ${max}`);
+}
+
+function bytes(env: Env, name: string, fallback: number, max: number): number {
+  const value = number(env, name, fallback, 0, max);
+  if (Number.isInteger(value) && /^\d*$/.test(env[name] ?? "")) return value;
+  throw configError(`${name} is "${env[name]}"; expected a whole number of bytes`);
+}
+
+/** A header has no room for white space in a token, so such a token could never be sent. */
+function token(text: string | undefined): string | undefined {
+  if (text === undefined || !/[\s\p{Cc}]/u.test(text)) return text;
+  throw configError("the token holds white space or a control character, which no Authorization header can carry");
+}
+
+/** A variable that promises protection must not be passed over in silence. */
+function refuseScopedTokens(env: Env): void {
+  const name = ["SIDECAR_TOKENS", "SIDECAR_TOKENS_FILE"].find((known) => env[known]);
+  if (name !== undefined)
+    throw configError(`${name}: scoped tokens are not there yet; use SIDECAR_TOKEN for one token`);
+}
+
+function publicUrl(text: string): string | undefined {
+  if (text === "" || /^https?:\/\/[^/?#\s"]+(?:\/[^?#\s"]*)?$/.test(text)) return text || undefined;
+  throw configError(
+    `PUBLIC_URL is "${text}"; expected http:// or https:// with a host, such as https://files.example.com`,
+  );
 }
 
 function boolean(env: Env, name: string): boolean {

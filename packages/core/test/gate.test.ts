@@ -47,6 +47,13 @@ describe("with a token", () => {
     expect((await ask(url, "/echo/param/a", { headers })).status).toBe(200);
   });
 
+  it("it may hold any letters, sent as their UTF-8 bytes", async () => {
+    const { url } = await start((builder) => builder.authToken("pässwörd"));
+    const Authorization = `Bearer ${Buffer.from("pässwörd").toString("latin1")}`;
+
+    expect((await ask(url, "/echo/param/a", { headers: { Authorization } })).status).toBe(200);
+  });
+
   it("an empty one counts as none", async () => {
     const { url } = await start((builder) => builder.authToken(""));
 

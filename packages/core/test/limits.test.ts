@@ -172,6 +172,8 @@ describe("a client", () => {
 
   it.each([
     ["no HTTP at all", "HELLO\r\n\r\n", 400],
+    ["no Host", "GET /echo/param/a HTTP/1.1\r\n\r\n", 400],
+    ["a chunk that is none", head("POST /echo/bytes", "Transfer-Encoding: chunked\r\n") + "ZZ\r\n", 400],
     ["headers of 20 KiB", head("GET /health", `X-Long: ${"x".repeat(20_000)}\r\n`), 400],
     ["a request to be a proxy", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 400],
   ])("that sends %s is answered in JSON", async (_what, text, status) => {
@@ -180,6 +182,24 @@ describe("a client", () => {
     const socket = await raw(server, text);
 
     await until("the answer came", () => socket.received.includes(`"status":${status}`));
+    expect(socket.received).toMatch(/^X-Trace-Id: [\da-f]{32}\r$/m);
+  });
+
+  it("that stops in the middle of its headers is told so after the time of a request", async () => {
+    const server = await start((builder) => builder.timeoutMs(100));
+
+    const socket = await raw(server, "GET /health HTTP/1.1\r\nHost: localhost\r\n");
+
+    await until("the answer came", () => socket.received.includes('"status":408'));
+  });
+
+  it("that sends nonsense behind a call does not get an error in the place of its answer", async () => {
+    const server = await start();
+
+    const socket = await raw(server, `${head("GET /echo/wait")}NONSENSE\r\n\r\n`);
+    await until("the connection is gone", () => socket.closed);
+
+    expect(socket.received).toBe("");
   });
 });
 

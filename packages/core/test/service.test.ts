@@ -32,6 +32,9 @@ describe("a service", () => {
 
   it("refuses a variable that is set twice, and a file that is not there", async () => {
     await expect(EchoService.fromEnv({ ECHO_URL: "memory://", ECHO_URL_FILE: "/x" })).rejects.toThrow(/both set/);
+    const empty = join(mkdtempSync(join(tmpdir(), "mikcar-")), "url");
+    writeFileSync(empty, "\n");
+    await expect(EchoService.fromEnv({ ECHO_URL_FILE: empty })).rejects.toThrow(/is empty; write the value into it/);
     await expect(EchoService.fromEnv({ ECHO_URL_FILE: "/no/such" })).rejects.toThrow(
       'ECHO_URL_FILE: cannot read "/no/such" (ENOENT)',
     );

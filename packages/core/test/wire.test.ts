@@ -18,6 +18,13 @@ describe("an answer", () => {
     expect([answer.status, answer.text]).toEqual([200, '{"status":"healthy"}']);
   });
 
+  it("of /health is the same with a query, and with HEAD", async () => {
+    const probe = await ask(server.url, "/health?from=probe");
+    const head = await ask(server.url, "/health", { method: "HEAD" });
+
+    expect([probe.status, head.status, head.text]).toEqual([200, 200, ""]);
+  });
+
   it.each([
     ["/echo/param/a%2Fb%20c", "a/b c"],
     ["/echo/param/100%25", "100%"],
@@ -174,6 +181,12 @@ describe("gzip", () => {
 
     expect(answer.headers["content-encoding"]).toBeUndefined();
     expect(answer.text).toMatch(/^x+$/);
+  });
+
+  it("also comes for the document", async () => {
+    const answer = await ask(server.url, "/openapi.json", { headers: zipped });
+
+    expect(JSON.parse(gunzipSync(answer.body).toString())).toMatchObject({ openapi: "3.1.1" });
   });
 
   it("also wraps streams, whose length is then not told", async () => {

@@ -44,10 +44,12 @@ async function getKey(kv: KvBackend, call: Call): Promise<Reply> {
   if (value === undefined) throw notFound(key);
   const tag = eTag(value);
   const headers = { "Content-Type": isUtf8(value) ? TEXT : OCTETS, ETag: `"${tag}"` };
-  const conditions = preconditions(call.headers);
-  if (conditions === undefined || holds(conditions, tag)) return { headers, body: value };
-  if (conditions.ifNoneMatch === undefined) throw preconditionFailed(`the value of "${key}" has another tag`);
-  return { status: 304, headers: { ETag: headers.ETag } };
+  const { ifMatch, ifNoneMatch } = preconditions(call.headers) ?? {};
+  if (ifMatch !== undefined && !holds({ ifMatch }, tag))
+    throw preconditionFailed(`the value of "${key}" has another tag`);
+  if (ifNoneMatch !== undefined && !holds({ ifNoneMatch }, tag))
+    return { status: 304, headers: { ETag: headers.ETag } };
+  return { headers, body: value };
 }
 
 async function getBatch(kv: KvBackend, call: Call): Promise<Reply> {
@@ -130,9 +132,9 @@ async function runTx(kv: KvBackend, call: Call): Promise<Reply> {
     e_tag === undefined ? { key, ifNoneMatch: "*" } : { key, ifMatch: [e_tag] },
   );
   const operations = ops.map((op): Operation => {
-    if ("del" in op) return { type: "delete", key: op.del };
+    if (op.del !== undefined) return { type: "delete", key: op.del };
     const ttlSeconds = schemas.ttlSeconds(op.ttl);
-    return "set" in op
+    return op.set !== undefined
       ? { type: "set", key: op.set, value: schemas.bytesOf(op.value), ttlSeconds }
       : { type: "increment", key: op.increment, by: op.by ?? 1n, ttlSeconds };
   });

@@ -84,11 +84,13 @@ const condition = z
     ({ e_tag, absent }) => (e_tag === undefined) !== (absent === undefined),
     'expected either "e_tag" or "absent": true',
   );
+/** An operation has one verb. */
+const absent = z.never().optional();
 const operation = z.union(
   [
-    z.object({ set: keySchema, value: valueSchema, ttl: ttl.optional() }),
-    z.object({ del: keySchema }),
-    z.object({ increment: keySchema, by: int64Schema.optional(), ttl: ttl.optional() }),
+    z.object({ set: keySchema, value: valueSchema, ttl: ttl.optional(), del: absent, increment: absent }),
+    z.object({ del: keySchema, set: absent, increment: absent }),
+    z.object({ increment: keySchema, by: int64Schema.optional(), ttl: ttl.optional(), set: absent, del: absent }),
   ],
   { error: 'expected {"set", "value", "ttl"}, {"del"} or {"increment", "by", "ttl"} with a key of 1 to 1024 bytes' },
 );

@@ -61,10 +61,12 @@ class LmdbKv implements KvBackend {
   }
 
   async get(key: string): Promise<Buffer | undefined> {
+    this.#environment.refresh(); // another process may have acknowledged a write just now
     return this.#read(Buffer.from(key), Date.now());
   }
 
   async getMany(keys: readonly string[]): Promise<readonly (Buffer | undefined)[]> {
+    this.#environment.refresh();
     if (!this.#hasExpiries()) return keys.map((key) => this.#values.get(Buffer.from(key)));
     const now = Date.now();
     return keys.map((key) => this.#read(Buffer.from(key), now));
@@ -75,6 +77,7 @@ class LmdbKv implements KvBackend {
   }
 
   async expiresAt(key: string): Promise<number | undefined> {
+    this.#environment.refresh();
     const name = Buffer.from(key);
     const expiresAt = readTime(this.#expiries.get(name));
     return expiresAt > Date.now() && this.#values.has(name) ? expiresAt : undefined;
@@ -139,6 +142,7 @@ class LmdbKv implements KvBackend {
   }
 
   *#walk(prefix: string, after: string | undefined): Generator<string> {
+    this.#environment.refresh();
     const now = Date.now();
     const start = Buffer.from(after ?? prefix);
     for (const name of this.#values.keys({

@@ -23,7 +23,7 @@ interface Due {
 }
 
 const SWEEP_MS = 1000;
-const SWEEP_KEYS = 2000;
+const SWEEP_KEYS = 500;
 
 class MemoryKv implements KvBackend {
   readonly #entries = new Map<string, Stored>();

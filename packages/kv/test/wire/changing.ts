@@ -140,6 +140,16 @@ export const changing: RouteTests = {
       expect([quoted.status, bare.json.results]).toEqual([200, [{ increment: "n", value: 2 }]]);
     });
 
+    it("answers 422 to an operation with two verbs, and does neither", async () => {
+      await kv.post("/set/a", "1");
+
+      const answer = await kv.json("/tx", { ops: [{ del: "a", set: "b", value: "2" }] });
+
+      expect([answer.status, answer.json.details[0].field]).toEqual([422, "ops.0"]);
+      expect((await kv.get("/get/a")).text).toBe("1");
+      expect((await kv.get("/get/b")).status).toBe(404);
+    });
+
     it("answers 412 naming the key, and changes nothing, when a condition does not hold", async () => {
       await kv.post("/set/a", "1");
 

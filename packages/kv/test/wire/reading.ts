@@ -61,6 +61,14 @@ export const reading: RouteTests = {
       expect((await kv.get("/get/b", { "If-None-Match": "*" })).status).toBe(404);
     });
 
+    it("weighs If-Match before If-None-Match", async () => {
+      await kv.post("/set/a", "hello");
+      const headers = { "If-Match": '"wrong"', "If-None-Match": TAG_OF_HELLO };
+
+      expect((await kv.get("/get/a", headers)).status).toBe(412);
+      expect((await kv.get("/get/a", { "If-Match": '"wrong"', "If-None-Match": '"other"' })).status).toBe(412);
+    });
+
     it("answers 412 when If-Match does not hold, and 400 when it is no tag", async () => {
       await kv.post("/set/a", "hello");
 

@@ -39,6 +39,7 @@ export const open: Open<StorageBackend> = async (url) => {
     await indexAll(layout, index);
     return new FileBackend(layout, index);
   } catch (error) {
+    layout.release();
     throw unusable(layout.root, error);
   }
 };
@@ -150,6 +151,7 @@ class FileBackend implements StorageBackend {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#index.close();
+    this.#layout.release();
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {

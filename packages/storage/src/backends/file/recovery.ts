@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { systemCode, unusable } from "./errors.ts";
 import { type Identity, openFile } from "./files.ts";
 import { Names, PRIVATE } from "./names.ts";
+import { takeOwnership } from "./owner.ts";
 import { foundRecord, type Index } from "./records.ts";
 
 export interface Layout {
@@ -14,6 +15,8 @@ export interface Layout {
   readonly temporary: string;
   readonly index: string;
   readonly names: Names;
+  /** Gives the folder up to the next process. */
+  readonly release: () => void;
 }
 
 /** Makes the folders, and empties the one for temporary files. @throws CONFIG_ERROR naming the folder. */
@@ -24,10 +27,11 @@ export function prepare(path: string): Layout {
     const own = join(root, PRIVATE);
     makeFolder(own);
     if (!lstatSync(own).isDirectory()) throw new Error(`${own} is a symbolic link`);
+    const release = takeOwnership(join(own, "owner"), root);
     const temporary = join(own, "tmp");
     rmSync(temporary, { recursive: true, force: true });
     mkdirSync(temporary);
-    return { root, temporary, index: join(own, "index.lmdb"), names: new Names(isFolding(temporary)) };
+    return { root, temporary, index: join(own, "index.lmdb"), names: new Names(isFolding(temporary)), release };
   } catch (error) {
     throw unusable(path, error);
   }
