@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { load, type LoadOptions, type LoadResult } from "./load.ts";
-import { compare, describeMachine, type Measured, read, save } from "./report.ts";
+import { compare, describeMachine, type Measured, read, save, showInReadme } from "./report.ts";
 import { type Request, type Row, rows } from "./rows.ts";
 import { TestServer } from "./server.ts";
 
@@ -58,7 +58,9 @@ async function bench(): Promise<void> {
   const floorMicros = floors.toSorted((a, b) => a - b)[Math.floor(floors.length / 2)] ?? 0;
   const mode = `64 ${options.newConnections ? "connections, a new one per call" : "keep-alive connections"}`;
   const results = { at: new Date().toISOString(), machine: describeMachine(), mode, floorMicros, rows: measured };
-  console.log(`\n${save(values.name, results)}`);
+  const table = save(values.name, results);
+  if (values.name === "latest" && chosen.length === rows.length) showInReadme(table);
+  console.log(`\n${table}`);
   if (measured.some(({ errors }) => errors > 0)) throw new Error("a run with errors is void");
 }
 

@@ -60,6 +60,16 @@ export function markdown({ floorMicros, machine, at, mode, rows }: Results): str
   ].join("\n");
 }
 
+/** Puts the table between the marks of the README. */
+export function showInReadme(table: string): void {
+  const readme = new URL("../../README.md", import.meta.url);
+  const text = readFileSync(readme, "utf8");
+  writeFileSync(
+    readme,
+    text.replace(/(<!-- bench -->\n).*?(<!-- \/bench -->)/s, (_, start, end) => `${start}\n${table}\n${end}`),
+  );
+}
+
 /** Ratios of B to A; under 1.3 either way counts as equal, as runs on a busy machine differ by that. */
 export function compare(a: Results, b: Results): string {
   const lines = b.rows.flatMap((row) => {

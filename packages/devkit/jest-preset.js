@@ -6,6 +6,6 @@ export default {
   testMatch: ["<rootDir>/test/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: { "\\.ts$": fileURLToPath(new URL("strip-types.js", import.meta.url)) },
-  testTimeout: 20_000,
+  testTimeout: process.env.MIKCAR_TEST_LONG === "1" ? 900_000 : 20_000,
   maxWorkers: 2,
 };

@@ -70,7 +70,7 @@ describe("the JavaScript of", () => {
         const freePorts = example.replaceAll(/\.(port|listen)\(\d+\)/g, ".$1(0)");
         writeFileSync(file, `${freePorts}\nprocess.exit(0);\n`);
 
-        expect(await runProgram(file)).toMatchObject({ code: 0, stderr: "" });
+        expect(await runProgram(file, { cwd: folder })).toMatchObject({ code: 0, stderr: "" });
       }
       expect(examples.length).toBeGreaterThan(0);
     },

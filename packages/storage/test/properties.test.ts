@@ -12,6 +12,8 @@ import { pathFault } from "../src/path.ts";
 import { parseRange, resolveRange } from "../src/range.ts";
 import { list, put, stream, text } from "./contract.ts";
 
+const RUNS = process.env["MIKCAR_TEST_LONG"] === "1" ? 20 : 1;
+
 const character = fc.oneof(
   fc.constantFrom(..."ab%/.+?#~ é😀\\\u0000\u007f\ud800", "e\u0301", "%object", "%+", "..", "%2E"),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 1 }),
@@ -35,7 +37,7 @@ describe("object paths", () => {
   it("are accepted exactly as the contract says", () => {
     fc.assert(
       fc.property(anyPath, (path) => expect(pathFault(path) === undefined).toBe(isPath(path))),
-      { numRuns: 1000 },
+      { numRuns: 1000 * RUNS },
     );
   });
 
@@ -50,7 +52,7 @@ describe("object paths", () => {
         }
         expect(names[0]).not.toBe(".mikcar");
       }),
-      { numRuns: 1000 },
+      { numRuns: 1000 * RUNS },
     );
   });
 
@@ -70,7 +72,7 @@ describe("object paths", () => {
         folder.remove();
       }
     });
-    await fc.assert(property, { numRuns: 40 });
+    await fc.assert(property, { numRuns: 40 * RUNS });
   });
 });
 
@@ -119,7 +121,7 @@ describe("ranges", () => {
           slice === undefined ? [] : Array.from({ length: slice.end - slice.start }, (_, at) => slice.start + at);
         expect(selected).toEqual(expected);
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000 * RUNS },
     );
   });
 });
@@ -169,6 +171,6 @@ describe("memory and file", () => {
         folder.remove();
       }
     });
-    await fc.assert(property, { numRuns: 30 });
+    await fc.assert(property, { numRuns: 30 * RUNS });
   });
 });
