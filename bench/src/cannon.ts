@@ -14,9 +14,9 @@ const result = await autocannon({
   url: job.url,
   connections: job.connections,
   duration: job.seconds,
-  ...(job.newConnections ? { reconnectRate: 1 } : {}),
   requests: job.requests.map(({ body, ...request }) => ({
     ...request,
+    headers: { ...request.headers, ...(job.newConnections ? { Connection: "close" } : {}) },
     ...(body === undefined ? {} : { body: Buffer.from(body, "latin1") }),
   })),
 });

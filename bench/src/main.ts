@@ -92,6 +92,7 @@ async function measure(
   const start = server.cost();
   const { answered, ...result } = await load(server.url, requests, options);
   const end = server.cost();
+  if (answered === 0) throw new Error("no call was answered");
   return {
     ...result,
     cpuMicros: ((end.cpuSeconds - start.cpuSeconds) / answered) * 1e6,
