@@ -7,9 +7,10 @@
  * thread while JavaScript runs, and its synchronous ones stop the event loop for a disk sync.
  */
 
-import { configError, type MikcarError, unavailable } from "@mikcar/core";
+import { configError, isMikcarError, type MikcarError, unavailable } from "@mikcar/core";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { prepareFile } from "./file.ts";
+import { inTurn } from "./turn.ts";
 
 export interface EnvironmentOptions {
   /** False: a commit is acknowledged before it is on the disk. Survives the end of the process, not that of the machine. */
@@ -55,7 +56,14 @@ const NOTHING = Buffer.alloc(0);
 /** @throws CONFIG_ERROR for a path that cannot be used, or holds a file of another kind. */
 export function openEnvironment(path: string, options: EnvironmentOptions = {}): Environment {
   prepareFile(path);
-  return new Environment(openRoot(path, options.sync === false));
+  try {
+    // Two processes that make one new file at once fail now and then.
+    return inTurn(`${path}-opening`, () => new Environment(openRoot(path, options.sync === false)));
+  } catch (cause) {
+    if (isMikcarError(cause)) throw cause;
+    const message = (cause as Error).message; // LMDB and the file system throw errors
+    throw configError(`"${path}" cannot be opened (${message}); move it away, or name another file`, { cause });
+  }
 }
 
 /**
@@ -64,21 +72,15 @@ export function openEnvironment(path: string, options: EnvironmentOptions = {}):
  * back by that commit (seen once in 60 starts of two processes; not in 500 without it). A commit then is synced as it ends.
  */
 function openRoot(path: string, noSync: boolean): RootDatabase<Buffer, Buffer> {
-  try {
-    return open<Buffer, Buffer>({
-      path,
-      noSubdir: true,
-      maxDbs: 16,
-      noSync,
-      eventTurnBatching: false,
-      overlappingSync: false,
-      ...BYTES,
-    });
-  } catch (cause) {
-    throw configError(`"${path}" cannot be opened (${(cause as Error).message}); move it away, or name another file`, {
-      cause,
-    });
-  }
+  return open<Buffer, Buffer>({
+    path,
+    noSubdir: true,
+    maxDbs: 16,
+    noSync,
+    eventTurnBatching: false,
+    overlappingSync: false,
+    ...BYTES,
+  });
 }
 
 export class Environment {

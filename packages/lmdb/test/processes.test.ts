@@ -2,10 +2,11 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
-import { runProgram, temporaryFolder } from "@mikcar/devkit";
+import { runProgram, temporaryFolder, until } from "@mikcar/devkit";
 import { openEnvironment } from "../src/index.ts";
 
 const ROUNDS = process.env["MIKCAR_TEST_LONG"] === "1" ? 50 : 4;
@@ -34,6 +35,45 @@ it("counts exactly when two processes add to one number", async () => {
   expect([numbers.has(Buffer.from("done:one")), numbers.has(Buffer.from("done:two"))]).toEqual([true, true]);
   await environment.close();
 }, 60_000);
+
+it(
+  "opens one new file in several processes at once, and loses nothing of what they write meanwhile",
+  async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const file = `${folder.path}/round-${round}.lmdb`;
+      const labels = ["one", "two", "three"];
+
+      const endings = await Promise.all(
+        labels.map((label) => runProgram(program("count"), { args: [file, "200", label] })),
+      );
+
+      expect(endings.map(({ code, stderr }) => [code, stderr])).toEqual(labels.map(() => [0, ""]));
+      const environment = openEnvironment(file);
+      expect(environment.table("numbers").get(Buffer.from("counter"))?.toString()).toBe("600");
+      await environment.close();
+    }
+  },
+  15_000 * ROUNDS,
+);
+
+it("takes over the turn of a process that ended while it was opening", async () => {
+  const { pid } = spawn(process.execPath, ["--version"], { stdio: "ignore" }).once("error", () => undefined);
+  await until("the process has ended", () => !isAlive(pid ?? 0));
+  writeFileSync(`${path}-opening`, String(pid));
+
+  const environment = openEnvironment(path);
+
+  expect(existsSync(`${path}-opening`)).toBe(false);
+  await environment.close();
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false; // ESRCH: there is no such process
+  }
+}
 
 it("counts exactly when this process and another add to one number", async () => {
   const environment = openEnvironment(path);
