@@ -5,8 +5,9 @@ import { configError } from "@mikcar/core";
 
 // prettier-ignore
 export const services: readonly Offer[] = [
-  { name: "storage", env: "STORAGE_URL", summary: "Object storage",  load: from("@mikcar/storage", async () => (await import("@mikcar/storage")).StorageService) },
-  { name: "kv",      env: "KV_URL",      summary: "Key-value store", load: from("@mikcar/kv",      async () => (await import("@mikcar/kv")).KvService) },
+  { name: "storage", env: "STORAGE_URL",  summary: "Object storage",  load: from("@mikcar/storage", async () => (await import("@mikcar/storage")).StorageService) },
+  { name: "kv",      env: "KV_URL",       summary: "Key-value store", load: from("@mikcar/kv",      async () => (await import("@mikcar/kv")).KvService) },
+  { name: "sql",     env: "DATABASE_URL", summary: "SQL database",    load: from("@mikcar/sql",     async () => (await import("@mikcar/sql")).SqlService) },
 ];
 
 /** A package is loaded when its flag is given; one that is not installed is a sentence, not a stack trace. */

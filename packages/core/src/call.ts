@@ -8,6 +8,7 @@ import { readAll, readStream } from "./body.ts";
 import { checkBody, checkQuery } from "./check.ts";
 import { badRequest, MikcarError, payloadTooLarge } from "./errors.ts";
 import { parseJson } from "./json.ts";
+import type { Log } from "./log.ts";
 import type { Call } from "./routes.ts";
 import type { UrlSigner } from "./signing.ts";
 
@@ -19,6 +20,7 @@ export interface CallContext {
   /** Where signed URLs point: scheme, host and port; undefined: where the caller reached this server. */
   readonly publicUrl: string | undefined;
   readonly signer: UrlSigner;
+  readonly log: Log;
 }
 
 const TRACE_ID = /^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$/;
@@ -55,6 +57,10 @@ export class HttpCall implements Call {
 
   get headers(): IncomingHttpHeaders {
     return this.request.headers;
+  }
+
+  get log(): Log {
+    return this.#context.log;
   }
 
   get signal(): AbortSignal {

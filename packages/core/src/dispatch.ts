@@ -5,7 +5,6 @@ import findMyWay, { type HTTPMethod } from "find-my-way";
 import { Gate, type GateOptions } from "./auth.ts";
 import { type CallContext, HttpCall } from "./call.ts";
 import { badRequest, isMikcarError, MikcarError, notFound, timeout } from "./errors.ts";
-import type { Log } from "./log.ts";
 import { HEALTHY } from "./own.ts";
 import { discardReply, type ExtraHeaders, sendError, sendReply } from "./reply.ts";
 import type { Call, Method, Reply } from "./routes.ts";
@@ -17,9 +16,7 @@ export interface Mount {
   readonly sidecar: Pick<Sidecar, "routes">;
 }
 
-export interface DispatcherOptions extends GateOptions, Omit<CallContext, "signer"> {
-  readonly log: Log;
-}
+export interface DispatcherOptions extends GateOptions, CallContext {}
 
 /** What happens with a call that no route matches: undefined when it was handed on. @param headers For its answer. */
 export type Miss = (call: HttpCall, headers: ExtraHeaders) => Reply | Promise<Reply> | undefined;

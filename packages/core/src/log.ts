@@ -24,9 +24,26 @@ export async function createLog(level: LogLevel = "info", destination?: Destinat
   const options: LoggerOptions = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const lines: LoggerOptions = { ...options, formatters: { level: named } };
   if (destination !== undefined) return pino(lines, destination);
-  if (!process.stdout.isTTY) return pino(lines, pino.destination({ dest: 1, sync: true }));
+  if (!process.stdout.isTTY) return pino(lines, gathered(pino.destination({ dest: 1, sync: true })));
   const { default: pretty } = await import("pino-pretty");
   return pino(options, pretty({ colorize: true, translateTime: "HH:MM:ss.l", sync: true }));
+}
+
+/** Writes the lines of one turn of the event loop at once: a busy server would pay a system call for each. */
+function gathered(destination: DestinationStream): DestinationStream {
+  let waiting = "";
+  const flush = (): void => {
+    const text = waiting;
+    waiting = "";
+    if (text !== "") destination.write(text);
+  };
+  process.on("exit", flush);
+  return {
+    write: (line) => {
+      if (waiting === "") setImmediate(flush);
+      waiting += line;
+    },
+  };
 }
 
 function named(label: string): { level: string } {

@@ -3,6 +3,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ZodObject, ZodType } from "zod";
 import type { ErrorCode } from "./errors.ts";
+import type { Log } from "./log.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
 
@@ -12,6 +13,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Under which the log speaks of this call, and which its answer carries as `X-Trace-Id`. */
   readonly traceId: string;
+  /** The server's log, for what is worth a line of its own. Give `trace_id` with it; never a body, a value or a secret. */
+  readonly log: Log;
   /** Percent-decoded once. A wildcard comes back as the rest of the path. */
   param(name: string): string;
   /** The query parameters, checked. @throws BAD_REQUEST with `details` naming each field. */

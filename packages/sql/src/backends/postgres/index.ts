@@ -1,0 +1,119 @@
+/**
+ * SQL over Postgres: `postgres://[user[:password]@]host[:5432]/database`, `postgresql:` alike. For the parameters see `readUrl`.
+ * Values travel as text in both directions, untyped, so that the server decides what they are and nothing is rounded.
+ */
+
+import type { Open } from "@mikcar/core";
+import type {
+  Affected,
+  BatchOptions,
+  BeginOptions,
+  CallOptions,
+  QueryOptions,
+  Rows,
+  RowStream,
+  SqlBackend,
+  Transaction,
+} from "../../backend.ts";
+import { resultTooLarge, tooManyRows } from "../../errors.ts";
+import type { Statement } from "../../statement.ts";
+import { runBatch } from "./batch.ts";
+import { RunError, type StepResult } from "./exchange.ts";
+import { Connections } from "./pool.ts";
+import { affectedOf, type Outcome, type Session } from "./session.ts";
+import { openStream } from "./stream.ts";
+import { PostgresTransaction, word } from "./transaction.ts";
+import { readUrl } from "./url.ts";
+
+export const open: Open<SqlBackend> = async (url) => new Postgres(new Connections(readUrl(url)));
+
+class Postgres implements SqlBackend {
+  readonly dialect = "postgres";
+  readonly #connections: Connections;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  query(statement: Statement, options: QueryOptions): Promise<Rows> {
+    const { maxRows, maxBytes = Infinity, int64 = "number" } = options;
+    // A change that gives too many rows must be undone, which takes a transaction around it.
+    if (maxRows !== undefined && !statement.isRead) return this.#limitedChange(statement, options, maxRows);
+    return this.#call(options, async (session, cancel) => {
+      const isTooLarge = ({ sizeBytes }: StepResult): boolean => sizeBytes > maxBytes && statement.isRead;
+      const onRow = (result: StepResult): void => {
+        if (!isTooLarge(result)) return;
+        result.rows.length = 0; // what still comes until the server has stopped is not kept
+        cancel(resultTooLarge(maxBytes));
+      };
+      const limit = maxRows === undefined ? 0 : maxRows + 1;
+      const [outcome] = await session.run([{ ...statement, limit }], onRow);
+      if (outcome !== undefined && isTooLarge(outcome.result)) throw resultTooLarge(maxBytes);
+      if (maxRows !== undefined && rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
+      return session.rows(outcome as Outcome, int64); // one for the one request
+    });
+  }
+
+  execute(statement: Statement, options: CallOptions): Promise<Affected> {
+    return this.#call(options, async (session) => {
+      const [outcome] = await session.run([statement]);
+      return affectedOf(outcome as Outcome); // one for the one request
+    });
+  }
+
+  stream(statement: Statement, options: QueryOptions): Promise<RowStream> {
+    return openStream(this.#connections, statement, options);
+  }
+
+  batch(statements: readonly Statement[], { isolation, ...options }: BatchOptions): Promise<readonly Affected[]> {
+    const isSpoiling = statements.some(({ isTemporary }) => isTemporary);
+    return this.#call(options, (session) => runBatch(session, statements, isolation), isSpoiling);
+  }
+
+  begin(options: BeginOptions): Transaction {
+    return new PostgresTransaction(this.#connections, options);
+  }
+
+  async ping(): Promise<void> {
+    await this.#call({ signal: new AbortController().signal }, (session) =>
+      session.run([{ ...word("SELECT 1"), kind: "SELECT" }]),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#connections.close();
+  }
+
+  #limitedChange(statement: Statement, options: QueryOptions, maxRows: number): Promise<Rows> {
+    return this.#call(options, async (session) => {
+      const [, outcome] = await session.run([word("BEGIN"), { ...statement, limit: maxRows + 1 }]);
+      if (rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
+      const rows = await session.rows(outcome as Outcome, options.int64 ?? "number"); // one for each request
+      await session.run([word("COMMIT")]);
+      return rows;
+    });
+  }
+
+  /** Runs `work`, and once more when all that was wrong is a plan older than the schema. */
+  async #call<T>(
+    options: CallOptions,
+    work: (session: Session, cancel: (reason: Error) => void) => Promise<T>,
+    isSpoiling = false,
+  ): Promise<T> {
+    try {
+      return await this.#connections.call(options, work, isSpoiling);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      if (!error.isStale) throw error.error;
+    }
+    try {
+      return await this.#connections.call(options, work, isSpoiling);
+    } catch (error) {
+      throw error instanceof RunError ? error.error : error;
+    }
+  }
+}
+
+function rowCount(outcome: Outcome | undefined): number {
+  return outcome?.result.rows.length ?? 0;
+}

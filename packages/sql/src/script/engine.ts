@@ -1,0 +1,35 @@
+/** What runs a script; the rest of the package knows nothing else of it. */
+
+/** `info` for console.log and the like, `warn` and `error` for their namesakes. */
+export type ScriptLine = { readonly level: "info" | "warn" | "error"; readonly text: string };
+
+export interface ScriptJob {
+  readonly source: string;
+  /** JSON text. */
+  readonly input: string;
+  /** Realms are used again for the same text and the same caller only. */
+  readonly caller: string;
+  /** Wall clock from now, above 0, waiting in `sql` included. */
+  readonly timeoutMs: number;
+  readonly memoryMb: number;
+  /**
+   * Runs one statement of the script. A rejection is thrown in the script as an Error with this message.
+   * @param params Parsed as `parseJson` does: integers beyond 2^53 are bigints.
+   * @returns JSON text: an array of row objects, or a number for `execute`.
+   */
+  sql(method: "query" | "execute", text: string, params: unknown): Promise<string>;
+  /** A line of the script's console. */
+  log(line: ScriptLine): void;
+  /** Aborted: the script is stopped, and `run` rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What the script gave: JSON text, `null` for undefined; the thrown errors are SCRIPT_ERROR (with `details.line` in the
+ * caller's source), SCRIPT_TIMEOUT and SCRIPT_MEMORY.
+ */
+export interface ScriptEngine {
+  /** @throws UNAVAILABLE with Retry-After when too many scripts wait. */
+  run(job: ScriptJob): Promise<string>;
+  close(): Promise<void>;
+}
