@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { startPostgres } from "@mikcar/devkit/postgres";
 import { load, type LoadOptions, type LoadResult } from "./load.ts";
 import { compare, describeMachine, type Measured, read, save, showInReadme } from "./report.ts";
 import { type Request, type Row, rows } from "./rows.ts";
@@ -44,17 +45,20 @@ async function bench(): Promise<void> {
   const options = { seconds: Number(values.seconds), connections: 64, newConnections: values["new-connections"] };
   if (values.url !== undefined) return benchUrl(values.url, chosen, options);
 
+  const postgres = chosen.some(({ needsPostgres }) => needsPostgres) ? await startPostgres() : undefined;
   const measured: Measured[] = [];
   const floors = [await floor(options)];
   for (const row of chosen) {
     process.stderr.write(`${row.name} … `);
-    const result = await benchRow(row, options);
+    const database = row.needsPostgres ? { DATABASE_URL: (await postgres?.freshUrl()) ?? "" } : {};
+    const result = await benchRow({ ...row, env: { ...row.env, ...database } }, options);
     floors.push(await floor(options));
     // Beside the floors before and after it, as a machine is not equally fast all the time.
     const floorMicros = ((floors.at(-1) ?? 0) + (floors.at(-2) ?? 0)) / 2;
     process.stderr.write(`${result.cpuMicros.toFixed(0)} µs, ${(result.cpuMicros / floorMicros).toFixed(2)} floors\n`);
     measured.push({ ...result, floors: result.cpuMicros / floorMicros });
   }
+  await postgres?.remove();
   const floorMicros = floors.toSorted((a, b) => a - b)[Math.floor(floors.length / 2)] ?? 0;
   const mode = `64 ${options.newConnections ? "connections, a new one per call" : "keep-alive connections"}`;
   const results = { at: new Date().toISOString(), machine: describeMachine(), mode, floorMicros, rows: measured };

@@ -12,6 +12,8 @@ export interface Row {
   /** Floors to reach, from the project's goals. */
   readonly goal: number;
   readonly env: Readonly<Record<string, string>>;
+  /** Runs on a Postgres that is started for it. */
+  readonly needsPostgres?: boolean;
   readonly seed: readonly Request[];
   /** Sent again and again, each connection from the first on. */
   readonly requests: readonly Request[];
@@ -76,6 +78,34 @@ function putMany(count: number, body: Buffer): Request[] {
   }));
 }
 
+function sqlCall(path: string, body: unknown): Request {
+  return { method: "POST", path: `/sql/${path}`, headers: JSON_TYPE, body: JSON.stringify(body) };
+}
+
+const items = [
+  sqlCall("execute", { sql: "CREATE TABLE items (id BIGINT PRIMARY KEY, name TEXT NOT NULL, stock BIGINT NOT NULL)" }),
+  sqlCall("batch", {
+    statements: Array.from({ length: KEYS / 100 }, (_, part) => ({
+      sql: `INSERT INTO items VALUES ${Array.from({ length: 100 }, (_unused, at) => `(${part * 100 + at}, 'item ${at}', ${at})`).join()}`,
+    })),
+  }),
+];
+const insertTable = [sqlCall("execute", { sql: "CREATE TABLE entries (id BIGINT, note TEXT)" })];
+const queries = scattered(1000).map((id) =>
+  sqlCall("query", { sql: "SELECT id, name, stock FROM items WHERE id = $1", params: [id] }),
+);
+const inserts = scattered(1000).map((id) =>
+  sqlCall("execute", { sql: "INSERT INTO entries (id, note) VALUES ($1, $2)", params: [id, "a note"] }),
+);
+const SCRIPT = `export default function ({ one, other }) {
+  const [a] = sql.query("SELECT stock FROM items WHERE id = $1", [one]);
+  const [b] = sql.query("SELECT stock FROM items WHERE id = $1", [other]);
+  return { sum: a.stock + b.stock };
+}`;
+const scripts = scattered(1000).map((id) =>
+  sqlCall("script", { script: SCRIPT, input: { one: id, other: (id + 1) % KEYS } }),
+);
+
 // prettier-ignore
 export const rows: readonly Row[] = [
   { name: "health",                    goal: 1.1,  env: memory, seed: [], requests: [{ method: "GET", path: "/health" }] },
@@ -88,4 +118,8 @@ export const rows: readonly Row[] = [
   { name: "storage-get-1m-file",       goal: 15,   env: files,  seed: putObjects(20, MIB), requests: getObjects(20) },
   { name: "storage-put-1k-file",       goal: 6,    env: files,  seed: [], requests: putMany(1000, KIB) },
   { name: "storage-put-1m-file",       goal: 25,   env: files,  seed: [], requests: putMany(4, MIB) },
+  { name: "sql-query-key-postgres",    goal: 2.6,  env: files,  needsPostgres: true, seed: items, requests: queries },
+  { name: "sql-insert-postgres",       goal: 3,    env: files,  needsPostgres: true, seed: insertTable, requests: inserts },
+  { name: "sql-query-key-sqlite",      goal: 2,    env: files,  seed: items, requests: queries },
+  { name: "sql-script-postgres",       goal: 12,   env: files,  needsPostgres: true, seed: items, requests: scripts },
 ];

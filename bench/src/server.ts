@@ -1,11 +1,12 @@
 /** A server under test: started as a user would, on the first core, and what it has cost so far. */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 export interface Cost {
-  /** User and system time of the process, all its threads and its ended children. */
+  /** User and system time of the process, its threads and the processes it has started. */
   readonly cpuSeconds: number;
+  /** Of the process alone. */
   readonly peakMemoryMib: number;
 }
 
@@ -54,14 +55,11 @@ export class TestServer {
   }
 
   cost(): Cost {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8");
-    const fields = stat
-      .slice(stat.lastIndexOf(")") + 2)
-      .split(" ")
-      .map(Number);
-    const [utime = 0, stime = 0, cutime = 0, cstime = 0] = fields.slice(11, 15); // fields 14 to 17, counted behind the name
-    const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${this.#child.pid}/status`, "utf8"))?.[1];
-    return { cpuSeconds: (utime + stime + cutime + cstime) / TICKS, peakMemoryMib: Number(peak) / 1024 };
+    const pid = this.#child.pid ?? 0;
+    const processes = [pid, ...descendants(pid)];
+    const ticks = processes.map(ticksOf).reduce((sum, count) => sum + count, 0);
+    const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return { cpuSeconds: ticks / TICKS, peakMemoryMib: Number(peak) / 1024 };
   }
 
   stop(): Promise<void> {
@@ -69,5 +67,33 @@ export class TestServer {
       this.#child.removeAllListeners("exit").once("exit", () => resolve());
       this.#child.kill();
     });
+  }
+}
+
+/** All processes that a process has started, and those they have. */
+function descendants(pid: number): number[] {
+  const parents = readdirSync("/proc")
+    .map(Number)
+    .filter(Number.isInteger)
+    .map((child) => [child, Number(statOf(child)[1])] as const);
+  const below = (parent: number): number[] =>
+    parents.filter(([, itsParent]) => itsParent === parent).flatMap(([child]) => [child, ...below(child)]);
+  return below(pid);
+}
+
+/** User and system time of a process and of its children that have ended: fields 14 to 17 of proc(5). */
+function ticksOf(pid: number): number {
+  return statOf(pid)
+    .slice(11, 15)
+    .reduce((sum, field) => sum + Number(field), 0);
+}
+
+/** The fields behind the name, from the state on; none for a process that has ended. */
+function statOf(pid: number): string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return [];
   }
 }

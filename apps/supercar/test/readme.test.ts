@@ -58,23 +58,26 @@ describe("the first tour of the README", () => {
 });
 
 describe("the JavaScript of", () => {
-  it.each(["README.md", "packages/core/README.md", "packages/kv/README.md", "packages/storage/README.md"])(
-    "%s runs as it stands",
-    async (page) => {
-      const folder = mkdtempSync(join(here, ".readme-"));
-      ends.push(() => rmSync(folder, { recursive: true }));
-      const examples = blocks(page, "[jt]s");
+  it.each([
+    "README.md",
+    "packages/core/README.md",
+    "packages/kv/README.md",
+    "packages/sql/README.md",
+    "packages/storage/README.md",
+  ])("%s runs as it stands", async (page) => {
+    const folder = mkdtempSync(join(here, ".readme-"));
+    ends.push(() => rmSync(folder, { recursive: true }));
+    const examples = blocks(page, "[jt]s");
 
-      for (const [index, example] of examples.entries()) {
-        const file = join(folder, `${index}.mts`);
-        const freePorts = example.replaceAll(/\.(port|listen)\(\d+\)/g, ".$1(0)");
-        writeFileSync(file, `${freePorts}\nprocess.exit(0);\n`);
+    for (const [index, example] of examples.entries()) {
+      const file = join(folder, `${index}.mts`);
+      const freePorts = example.replaceAll(/\.(port|listen)\(\d+\)/g, ".$1(0)");
+      writeFileSync(file, `${freePorts}\nprocess.exit(0);\n`);
 
-        expect(await runProgram(file, { cwd: folder })).toMatchObject({ code: 0, stderr: "" });
-      }
-      expect(examples.length).toBeGreaterThan(0);
-    },
-  );
+      expect(await runProgram(file, { cwd: folder })).toMatchObject({ code: 0, stderr: "" });
+    }
+    expect(examples.length).toBeGreaterThan(0);
+  });
 
   it("the service of one's own answers as the page says", async () => {
     const folder = mkdtempSync(join(here, ".readme-"));
@@ -91,5 +94,22 @@ describe("the JavaScript of", () => {
 
     expect(stdout).toContain('["200 Good day, Ada!","404"]');
     expect(stdout).toContain('GREET_URL: unknown parameter "greting"; known for memory: greeting');
+  });
+});
+
+describe("the examples", () => {
+  it("of a handler with SQL runs as it stands", async () => {
+    const { url } = await start();
+
+    const ending = await runProgram(join(root, "examples/sql-handler.mjs"), { env: { SIDECAR_URL: url } });
+
+    expect(ending).toMatchObject({ code: 0, stderr: "" });
+    expect(ending.stdout.split("\n")).toEqual([
+      'inserted [{"name":"teapot","stock":1}]',
+      'bought {"order":{"item":"teapot","customer":"Ada"},"left":0}',
+      "refused teapot is sold out",
+      'orders [{"item":"teapot","customer":"Ada"}]',
+      "",
+    ]);
   });
 });

@@ -4,14 +4,7 @@ import type { Backend } from "@mikcar/core";
 import type { Statement } from "./statement.ts";
 
 /** A parameter as the caller's JSON has it; integers beyond 2^53 are bigints, at any depth. */
-export type Param =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | readonly Param[]
-  | { readonly [name: string]: Param };
+export type Param = null | boolean | number | bigint | string | readonly Param[] | { readonly [name: string]: Param };
 
 export type Isolation = "serializable" | "repeatable read" | "read committed";
 

@@ -39,7 +39,9 @@ export interface SqlErrorDetails {
 export function sqlError(message: string, details: SqlErrorDetails, cause?: unknown): MikcarError {
   const { sqlstate, position, hint, constraint, table, column, statement } = details;
   const code = BY_STATE[sqlstate] ?? BY_CLASS[sqlstate.slice(0, 2)] ?? "SQL_ERROR";
-  const known = JSON.parse(JSON.stringify({ sqlstate, statement, position, hint, constraint, table, column })) as object;
+  const known = JSON.parse(
+    JSON.stringify({ sqlstate, statement, position, hint, constraint, table, column }),
+  ) as object;
   return new MikcarError(code, message, { details: known, cause });
 }
 

@@ -40,7 +40,9 @@ const params = z
   .max(MAX_PARAMS)
   .nullish()
   .transform((list) => list ?? [])
-  .meta({ description: "null, booleans, numbers (integers exact to 64 bits), strings, and objects and arrays as JSON." });
+  .meta({
+    description: "null, booleans, numbers (integers exact to 64 bits), strings, and objects and arrays as JSON.",
+  });
 const timeoutMs = z
   .int()
   .min(1)

@@ -125,14 +125,17 @@ export class Scripts {
       }
       throw lost;
     } finally {
-      for (const { level, text } of run.lines) log[level]({ service: "sql", trace_id: traceId, script: text }, "script");
+      for (const { level, text } of run.lines)
+        log[level]({ service: "sql", trace_id: traceId, script: text }, "script");
     }
   }
 
   #open(): Promise<ScriptEngine> {
     if (this.#isClosed) throw new MikcarError("UNAVAILABLE", "the scripts are closed");
     const { concurrency } = this.#limits;
-    this.#engine ??= import("./script/sandbox.ts").then(({ createEngine }) => createEngine({ children: concurrency + 1 }));
+    this.#engine ??= import("./script/sandbox.ts").then(({ createEngine }) =>
+      createEngine({ children: concurrency + 1 }),
+    );
     return this.#engine;
   }
 }

@@ -42,17 +42,17 @@ const CHANGES = new Set(["INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"]);
 const MAIN_VERBS = new Set([...CHANGES, "SELECT", "VALUES", "TABLE"]);
 const TRANSACTION = new Set(["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"]);
 /** What stays with a connection of Postgres when the call is over. */
-const SESSION = new Set(
-  "SET RESET DISCARD LISTEN UNLISTEN PREPARE EXECUTE DEALLOCATE DECLARE LOAD COPY".split(" "),
-);
+const SESSION = new Set("SET RESET DISCARD LISTEN UNLISTEN PREPARE EXECUTE DEALLOCATE DECLARE LOAD COPY".split(" "));
 /** Verbs whose next word is no table. */
 const NAMELESS = new Set(["SET", "RESET", "SHOW", "PRAGMA", "DO", "CALL", "VALUES", "DISCARD", "NOTIFY", "CHECKPOINT"]);
 const READING_PRAGMA = /(?:_info|_xinfo|_list|_check)$/i;
 /** Words between a verb and the name it is about. */
 const FILLERS = new Set(
-  ("OR REPLACE ABORT FAIL IGNORE INTO FROM ONLY TABLE VIEW INDEX SEQUENCE TRIGGER TYPE SCHEMA DATABASE FUNCTION PROCEDURE " +
+  (
+    "OR REPLACE ABORT FAIL IGNORE INTO FROM ONLY TABLE VIEW INDEX SEQUENCE TRIGGER TYPE SCHEMA DATABASE FUNCTION PROCEDURE " +
     "MATERIALIZED TEMP TEMPORARY UNLOGGED GLOBAL LOCAL UNIQUE VIRTUAL CONCURRENTLY RECURSIVE FOREIGN IF NOT EXISTS EXTENSION " +
-    "DOMAIN ROLE USER POLICY VERBOSE FULL ANALYZE FREEZE").split(" "),
+    "DOMAIN ROLE USER POLICY VERBOSE FULL ANALYZE FREEZE"
+  ).split(" "),
 );
 const readings: Record<Dialect, Map<string, Reading>> = { postgres: new Map(), sqlite: new Map() };
 
@@ -83,7 +83,8 @@ export function readStatement(sql: string, dialect: Dialect): Reading {
 
   return {
     kind: start === "EXPLAIN" ? "EXPLAIN" : kind,
-    table: start === "EXPLAIN" && hidden === undefined ? undefined : tableOf(words, at, kind)?.slice(0, MAX_TABLE_LENGTH),
+    table:
+      start === "EXPLAIN" && hidden === undefined ? undefined : tableOf(words, at, kind)?.slice(0, MAX_TABLE_LENGTH),
     isRead: READS.has(verb) && hidden === undefined && !writesAnyway(words, verb),
     isTemporary: isTemporary && !READS.has(verb) ? true : isTemporary && has(words, "INTO"),
     refusal: refusal(verb, words, dialect),

@@ -138,7 +138,9 @@ describe("connections", () => {
   it("answer 503 when none is free in time", async () => {
     const sql = await start("?pool=1&connect_timeout=1");
     const leaving = new AbortController();
-    const busy = sql.post("/query", { sql: "SELECT pg_sleep(1000)" }, { signal: leaving.signal }).catch(() => undefined);
+    const busy = sql
+      .post("/query", { sql: "SELECT pg_sleep(1000)" }, { signal: leaving.signal })
+      .catch(() => undefined);
 
     const { status } = await sql.query("SELECT 1");
 

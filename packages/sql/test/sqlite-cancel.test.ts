@@ -72,7 +72,9 @@ describe("cancelling", () => {
     expect((await endless).code).toBe("TIMEOUT");
     expect((await more).code).toBe("TIMEOUT");
     expect(results.map(({ affected }) => affected)).toEqual(Array.from({ length: 100 }, () => 1));
-    expect(await db.rows("SELECT count(*) AS n, count(DISTINCT a) AS d, max(a) AS m FROM t")).toEqual([{ n: 100, d: 100, m: 99 }]);
+    expect(await db.rows("SELECT count(*) AS n, count(DISTINCT a) AS d, max(a) AS m FROM t")).toEqual([
+      { n: 100, d: 100, m: 99 },
+    ]);
   });
 
   it("of a write that waits leaves it without effect", async () => {

@@ -104,19 +104,27 @@ describe("what a caller may do", () => {
 });
 
 describe("a text", () => {
-  it.each(["SELECT 1; SELECT 2", "SELECT 1;;\n-- a\nDROP TABLE t", "SELECT 'é'; /* */ x", "DELETE FROM t; DELETE FROM t"])(
-    "is one statement: %s",
-    async (text) => {
-      expect(await failureOf(db.query(text))).toMatchObject({ state: "42601", message: expect.stringContaining("second") });
-    },
-  );
+  it.each([
+    "SELECT 1; SELECT 2",
+    "SELECT 1;;\n-- a\nDROP TABLE t",
+    "SELECT 'é'; /* */ x",
+    "DELETE FROM t; DELETE FROM t",
+  ])("is one statement: %s", async (text) => {
+    expect(await failureOf(db.query(text))).toMatchObject({
+      state: "42601",
+      message: expect.stringContaining("second"),
+    });
+  });
 
-  it.each(["SELECT 1 AS a;", ";; SELECT 1 AS a", "SELECT 1 AS a; -- end", "/* a;b */ SELECT 1 AS a ; /* open", "SELECT 1 AS a\n;\n;"])(
-    "may have comments and semicolons around: %s",
-    async (text) => {
-      expect(await db.rows(text)).toEqual([{ a: 1 }]);
-    },
-  );
+  it.each([
+    "SELECT 1 AS a;",
+    ";; SELECT 1 AS a",
+    "SELECT 1 AS a; -- end",
+    "/* a;b */ SELECT 1 AS a ; /* open",
+    "SELECT 1 AS a\n;\n;",
+  ])("may have comments and semicolons around: %s", async (text) => {
+    expect(await db.rows(text)).toEqual([{ a: 1 }]);
+  });
 
   it.each(["", "  ", ";", "-- nothing", "/* nothing */;"])("is not empty: %j", async (text) => {
     expect(await failureOf(db.query(text))).toMatchObject({ code: "SQL_ERROR", state: "42601" });
@@ -128,22 +136,23 @@ describe("a text", () => {
 });
 
 describe("placeholders", () => {
-  const bound: readonly (readonly [text: string, params: readonly (string | number)[], values: readonly unknown[]])[] = [
-    ["SELECT $1 AS a, $2 AS b", [1, 2], [1, 2]],
-    ["SELECT $2 AS a, $1 AS b", [1, 2], [2, 1]],
-    ["SELECT ?2 AS a, ?1 AS b", [1, 2], [2, 1]],
-    ["SELECT ? AS a, ? AS b", [1, 2], [1, 2]],
-    ["SELECT $1 AS a, $1 AS b", [7], [7, 7]],
-    ["SELECT ?2 AS a, ? AS b", [1, 2, 3], [2, 3]],
-    ["SELECT $3 AS a, ?1 AS b", [1, 2, 3], [3, 1]],
-    ["SELECT '$2 ? :a @b' AS a, ? AS b", ["x"], ["$2 ? :a @b", "x"]],
-    ["SELECT $1 AS \"$2\", '' AS [?], 2 AS `:a` -- $4", [1], [1, "", 2]],
-    ["SELECT 'it''s $3' AS a, /* $5 ? */ $1 AS b", [1], ["it's $3", 1]],
-    ["SELECT a$1 AS b FROM (SELECT 5 AS a$1)", [], [5]],
-    ["SELECT x'31' || $1 AS é$2", [2], ["12"]],
-    ["SELECT $11 AS a, $1 AS b", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [11, 1]],
-    ["SELECT '{\"a\":{\"b\":4}}'->'a'->>'b' AS a, $1 AS b", [3], [4, 3]],
-  ];
+  const bound: readonly (readonly [text: string, params: readonly (string | number)[], values: readonly unknown[]])[] =
+    [
+      ["SELECT $1 AS a, $2 AS b", [1, 2], [1, 2]],
+      ["SELECT $2 AS a, $1 AS b", [1, 2], [2, 1]],
+      ["SELECT ?2 AS a, ?1 AS b", [1, 2], [2, 1]],
+      ["SELECT ? AS a, ? AS b", [1, 2], [1, 2]],
+      ["SELECT $1 AS a, $1 AS b", [7], [7, 7]],
+      ["SELECT ?2 AS a, ? AS b", [1, 2, 3], [2, 3]],
+      ["SELECT $3 AS a, ?1 AS b", [1, 2, 3], [3, 1]],
+      ["SELECT '$2 ? :a @b' AS a, ? AS b", ["x"], ["$2 ? :a @b", "x"]],
+      ["SELECT $1 AS \"$2\", '' AS [?], 2 AS `:a` -- $4", [1], [1, "", 2]],
+      ["SELECT 'it''s $3' AS a, /* $5 ? */ $1 AS b", [1], ["it's $3", 1]],
+      ["SELECT a$1 AS b FROM (SELECT 5 AS a$1)", [], [5]],
+      ["SELECT x'31' || $1 AS é$2", [2], ["12"]],
+      ["SELECT $11 AS a, $1 AS b", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [11, 1]],
+      ["SELECT '{\"a\":{\"b\":4}}'->'a'->>'b' AS a, $1 AS b", [3], [4, 3]],
+    ];
   it.each(bound)("%s", async (text, params, values) => {
     const [row] = await db.rows(text, ...params);
 
@@ -175,12 +184,18 @@ describe("opening", () => {
   it("leaves a file of another kind alone, and says what it is not", async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, "notes.txt");
-    writeFileSync(path, "these are my notes, and they are long enough to look like a header of a database file\n".repeat(20));
+    writeFileSync(
+      path,
+      "these are my notes, and they are long enough to look like a header of a database file\n".repeat(20),
+    );
     const before = readFileSync(path, "utf8");
 
     const attempt = open(configUrl(sqliteUrl(path)));
 
-    expect(await failureOf(attempt)).toMatchObject({ code: "CONFIG_ERROR", message: expect.stringContaining("not a SQLite") });
+    expect(await failureOf(attempt)).toMatchObject({
+      code: "CONFIG_ERROR",
+      message: expect.stringContaining("not a SQLite"),
+    });
     expect(readFileSync(path, "utf8")).toBe(before);
     folder.remove();
   });
@@ -199,7 +214,9 @@ describe("opening", () => {
   it("refuses a folder, a missing path and unknown parameters", async () => {
     expect((await failureOf(open(configUrl("sqlite:///tmp")))).message).toContain("it must be a file");
     expect((await failureOf(open(configUrl("sqlite://")))).message).toContain("path of the file is missing");
-    expect((await failureOf(open(configUrl("sqlite::memory:?reader=1")))).message).toContain('unknown parameter "reader"');
+    expect((await failureOf(open(configUrl("sqlite::memory:?reader=1")))).message).toContain(
+      'unknown parameter "reader"',
+    );
     expect((await failureOf(open(configUrl("sqlite::memory:?readers=65")))).message).toContain("from 1 to 64");
   });
 });

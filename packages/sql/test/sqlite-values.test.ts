@@ -30,7 +30,7 @@ describe("a parameter", () => {
     [Infinity, "real", '"Infinity"'],
     [-Infinity, "real", '"-Infinity"'],
     ["", "text", '""'],
-    ["naïve 😀 \u2028 \" \\ \n", "text", JSON.stringify("naïve 😀 \u2028 \" \\ \n")],
+    ['naïve 😀 \u2028 " \\ \n', "text", JSON.stringify('naïve 😀 \u2028 " \\ \n')],
     ["a\0b", "text", String.raw`"a\u0000b"`],
     ["10", "text", '"10"'],
     [[1, "x", null, [2n ** 60n]], "text", String.raw`"[1,\"x\",null,[1152921504606846976]]"`],
@@ -58,9 +58,16 @@ describe("a parameter", () => {
 
   it("may change its type from call to call of one text", async () => {
     const types: unknown[] = [];
-    for (const param of [10, 10.5, "x", null, 2n ** 62n]) types.push((await db.query("SELECT typeof($1)", [param])).json);
+    for (const param of [10, 10.5, "x", null, 2n ** 62n])
+      types.push((await db.query("SELECT typeof($1)", [param])).json);
 
-    expect(types.map((json) => /:"(\w+)"/.exec(String(json))?.[1])).toEqual(["integer", "real", "text", "null", "integer"]);
+    expect(types.map((json) => /:"(\w+)"/.exec(String(json))?.[1])).toEqual([
+      "integer",
+      "real",
+      "text",
+      "null",
+      "integer",
+    ]);
   });
 });
 
@@ -139,7 +146,9 @@ describe("the numbers of a result", () => {
   it("tell rows changed and the last rowid, if the statement has inserted one", async () => {
     expect(await db.execute("INSERT INTO n VALUES (7, 'a'), (9, 'b')")).toEqual({ affected: 2, lastInsertId: 9n });
     expect(await db.execute("INSERT OR IGNORE INTO n(a) VALUES ('a')")).toEqual({ affected: 0 });
-    expect(await db.execute("INSERT INTO n(a) VALUES ('b') ON CONFLICT DO UPDATE SET a = 'c'")).toEqual({ affected: 1 });
+    expect(await db.execute("INSERT INTO n(a) VALUES ('b') ON CONFLICT DO UPDATE SET a = 'c'")).toEqual({
+      affected: 1,
+    });
     expect(await db.execute("INSERT INTO w VALUES ('k', 1)")).toEqual({ affected: 1 });
     expect(await db.execute("REPLACE INTO n(id, a) VALUES (7, 'z')")).toEqual({ affected: 1, lastInsertId: 7n });
     expect(await db.execute("UPDATE n SET a = a || '!'")).toEqual({ affected: 2 });
@@ -149,7 +158,9 @@ describe("the numbers of a result", () => {
       affected: 1,
       lastInsertId: 9_223_372_036_854_775_807n,
     });
-    expect(await db.execute("WITH d AS (SELECT 7 AS id) DELETE FROM n WHERE id IN (SELECT id FROM d)")).toEqual({ affected: 1 });
+    expect(await db.execute("WITH d AS (SELECT 7 AS id) DELETE FROM n WHERE id IN (SELECT id FROM d)")).toEqual({
+      affected: 1,
+    });
   });
 
   it("leave last_insert_rowid() to the caller, within a batch", async () => {
@@ -223,8 +234,12 @@ describe("limits", () => {
     expect(await failureOf(db.query(numbers, [11], { maxRows: 10 }))).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
     expect(rowsOf(await db.query(numbers, [2], { maxBytes: 15 }))).toHaveLength(2);
     expect(await failureOf(db.query(numbers, [2], { maxBytes: 14 }))).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
-    expect(await failureOf(db.query("SELECT 'éé' AS a", [], { maxBytes: 11 }))).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
-    expect(await failureOf(db.query(numbers, [2 ** 50], { maxBytes: 10_000 }))).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
+    expect(await failureOf(db.query("SELECT 'éé' AS a", [], { maxBytes: 11 }))).toMatchObject({
+      code: "PAYLOAD_TOO_LARGE",
+    });
+    expect(await failureOf(db.query(numbers, [2 ** 50], { maxBytes: 10_000 }))).toMatchObject({
+      code: "PAYLOAD_TOO_LARGE",
+    });
   });
 
   it("undo a write whose rows are too many, and only that one", async () => {

@@ -1,7 +1,16 @@
 import { describe, expect, it } from "@jest/globals";
 import { DatabaseSync } from "node:sqlite";
 import { until } from "@mikcar/devkit";
-import { call, ENDLESS, ENDLESS_WRITE, failureOf, type Opened, openSqlite, processesOn, sql } from "./sqlite/harness.ts";
+import {
+  call,
+  ENDLESS,
+  ENDLESS_WRITE,
+  failureOf,
+  type Opened,
+  openSqlite,
+  processesOn,
+  sql,
+} from "./sqlite/harness.ts";
 
 const script = { ...call(), isolation: "serializable", exclusive: false } as const;
 
@@ -97,7 +106,8 @@ describe("writes that share a commit", () => {
 
     const callers = Array.from({ length: 64 }, async (_, caller) => {
       for (let i = 0; i < 20; i++) {
-        if (i % 10 === 9) await db.db.batch([sql("INSERT INTO t VALUES (1)"), sql("DELETE FROM t WHERE a = 1")], call());
+        if (i % 10 === 9)
+          await db.db.batch([sql("INSERT INTO t VALUES (1)"), sql("DELETE FROM t WHERE a = 1")], call());
         else await db.execute("INSERT INTO t VALUES ($1)", caller * 100 + i + 1000);
       }
     });

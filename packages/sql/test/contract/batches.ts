@@ -25,7 +25,11 @@ export function batches(current: Current): void {
   it("lets a statement use what one before it has made", async () => {
     const { sql } = current;
 
-    const { status } = await sql.batch("CREATE TABLE made (a JSON)", ["INSERT INTO made VALUES ($1)", [1, 2]], "DROP TABLE made");
+    const { status } = await sql.batch(
+      "CREATE TABLE made (a JSON)",
+      ["INSERT INTO made VALUES ($1)", [1, 2]],
+      "DROP TABLE made",
+    );
 
     expect(status).toBe(200);
   });

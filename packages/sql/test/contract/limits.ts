@@ -20,7 +20,9 @@ export function limits(current: Current): void {
   it("cancels a statement when its caller leaves", async () => {
     const { sql, harness } = current;
     const leaving = new AbortController();
-    const call = sql.post("/query", { sql: harness.endless }, { signal: leaving.signal }).catch((error: Error) => error);
+    const call = sql
+      .post("/query", { sql: harness.endless }, { signal: leaving.signal })
+      .catch((error: Error) => error);
     await until("the query runs", () => harness.isBusy());
 
     leaving.abort();
@@ -35,7 +37,9 @@ export function limits(current: Current): void {
     const call = sql.post("/query", { sql: harness.endless }, { signal: leaving.signal }).catch(() => undefined);
     await until("the query runs", () => harness.isBusy());
 
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => sql.rows("SELECT COUNT(*) + $1 AS n FROM pets", at)));
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, at) => sql.rows("SELECT COUNT(*) + $1 AS n FROM pets", at)),
+    );
 
     expect(answers).toHaveLength(40);
     await sql.run("INSERT INTO accounts VALUES (1, 1)");
@@ -87,7 +91,11 @@ export function limits(current: Current): void {
   it("streams the rows of a change, and keeps it", async () => {
     const { sql } = current;
 
-    const { text } = await sql.post("/query", { sql: "INSERT INTO accounts VALUES (5, 1) RETURNING id", params: [] }, NDJSON);
+    const { text } = await sql.post(
+      "/query",
+      { sql: "INSERT INTO accounts VALUES (5, 1) RETURNING id", params: [] },
+      NDJSON,
+    );
 
     expect(text).toBe('{"id":5}\n');
     expect(await sql.rows("SELECT id FROM accounts")).toEqual([{ id: 5 }]);

@@ -51,21 +51,28 @@ export function refusals(current: Current): void {
     expect([status, json.details[0].field]).toEqual([422, "script"]);
   });
 
-  it.each(["BEGIN", "begin transaction", "COMMIT", "END", "ROLLBACK", "SAVEPOINT a", "RELEASE a", "/* x */ COMMIT", "; COMMIT"])(
-    "refuses %s on its own and in a batch: transactions are the sidecar's",
-    async (text) => {
-      const { sql } = current;
+  it.each([
+    "BEGIN",
+    "begin transaction",
+    "COMMIT",
+    "END",
+    "ROLLBACK",
+    "SAVEPOINT a",
+    "RELEASE a",
+    "/* x */ COMMIT",
+    "; COMMIT",
+  ])("refuses %s on its own and in a batch: transactions are the sidecar's", async (text) => {
+    const { sql } = current;
 
-      const answers = [
-        await sql.query(text),
-        await sql.post("/execute", { sql: text }),
-        await sql.batch("DELETE FROM pets", text),
-      ];
+    const answers = [
+      await sql.query(text),
+      await sql.post("/execute", { sql: text }),
+      await sql.batch("DELETE FROM pets", text),
+    ];
 
-      for (const { status, json } of answers) expect([status, json]).toEqual([400, sqlFailure(400, "0A000")]);
-      expect(answers[2]?.json.details.statement).toBe(1);
-    },
-  );
+    for (const { status, json } of answers) expect([status, json]).toEqual([400, sqlFailure(400, "0A000")]);
+    expect(answers[2]?.json.details.statement).toBe(1);
+  });
 
   it("asks for JSON", async () => {
     const { status } = await current.sql.post("/query", "SELECT 1", { headers: { "Content-Type": "text/plain" } });

@@ -28,7 +28,14 @@ export function scripts(current: Current): void {
     `);
 
     expect(json).toEqual({
-      result: { inserted: 2, rows: [{ id: 1, name: "Ada" }, { id: 2, name: "Bo" }], again: [{ n: 2 }] },
+      result: {
+        inserted: 2,
+        rows: [
+          { id: 1, name: "Ada" },
+          { id: 2, name: "Bo" },
+        ],
+        again: [{ n: 2 }],
+      },
       queries_executed: 3,
     });
   });
@@ -75,7 +82,9 @@ export function scripts(current: Current): void {
   it("rolls back when a statement fails and the script goes on as if nothing were", async () => {
     const { sql } = current;
 
-    const { status, json } = await sql.script(`${INSERT} try { sql.execute("INSERT INTO nowhere VALUES (1)") } catch {} return 1`);
+    const { status, json } = await sql.script(
+      `${INSERT} try { sql.execute("INSERT INTO nowhere VALUES (1)") } catch {} return 1`,
+    );
 
     expect([status, json]).toEqual([400, sqlFailure(400, "42P01")]);
     expect(await sql.rows("SELECT * FROM people")).toEqual([]);
@@ -107,7 +116,11 @@ export function scripts(current: Current): void {
   it("writes console lines to the log, under the trace id", async () => {
     const { sql } = current;
 
-    await sql.post("/script", { script: 'console.log("a", 1, { b: 2 }); console.warn("careful")' }, { headers: { "X-Trace-Id": "t-2" } });
+    await sql.post(
+      "/script",
+      { script: 'console.log("a", 1, { b: 2 }); console.warn("careful")' },
+      { headers: { "X-Trace-Id": "t-2" } },
+    );
 
     expect(sql.lines()).toMatchObject([
       { level: "info", trace_id: "t-2", script: 'a 1 {"b":2}' },

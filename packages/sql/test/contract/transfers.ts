@@ -35,9 +35,9 @@ export function transfers(current: Current): void {
     const odd = answers.filter(({ status, json }) => status !== 200 && json.error !== "insufficient funds");
     expect(odd.map(({ text }) => text)).toEqual([]);
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(50);
-    const [{ total, least }] = (await sql.rows("SELECT SUM(balance) + 0 AS total, MIN(balance) AS least FROM accounts")) as [
-      { total: number | string; least: number },
-    ];
+    const [{ total, least }] = (await sql.rows(
+      "SELECT SUM(balance) + 0 AS total, MIN(balance) AS least FROM accounts",
+    )) as [{ total: number | string; least: number }];
     expect(Number(total)).toBe(200);
     expect(least).toBeGreaterThanOrEqual(0);
   });
@@ -46,7 +46,9 @@ export function transfers(current: Current): void {
     const { sql } = current;
     await sql.run("INSERT INTO accounts VALUES (1, 20), (2, 0)");
 
-    const answers = await Promise.all(Array.from({ length: 100 }, () => sql.script(TRANSFER, { from: 1, to: 2, amount: 1 })));
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => sql.script(TRANSFER, { from: 1, to: 2, amount: 1 })),
+    );
 
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(20);
     expect(answers.filter(({ json }) => json.error === "insufficient funds")).toHaveLength(80);

@@ -9,7 +9,11 @@ describe("a thrown error", () => {
     ["in code", "\n  throw new RangeError('bad')", { name: "RangeError", line: 2, column: 9 }],
     ["in an expression", "\n\n null.x", { name: "TypeError", line: 3, column: 7 }],
     ["in a module", "const a = 1\nexport default function () {\n  throw new Error('bad')\n}", { line: 3, column: 9 }],
-    ["in a module on the line of the export", "export default () => { throw new Error('bad') }", { line: 1, column: 30 }],
+    [
+      "in a module on the line of the export",
+      "export default () => { throw new Error('bad') }",
+      { line: 1, column: 30 },
+    ],
     ["after an await", "export default async () => {\n await null;\n\n throw new Error('bad')}", { line: 4 }],
     ["in a function that is called", "const f = () => {\n throw new Error('bad') }\n\nreturn f()", { line: 2 }],
     ["at the top of a module", "\nlet a = nothing\nexport default 1", { name: "ReferenceError", line: 2 }],
@@ -28,9 +32,21 @@ describe("a thrown error", () => {
     ["an object", "throw { reason: 'x' }", '{"reason":"x"}'],
     ["an object with a message", "throw { message: 'x' }", "x"],
     ["a rejection with a string", "return Promise.reject('no funds')", "no funds"],
-    ["an error with a getter that throws", "const e = new Error('x'); Object.defineProperty(e, 'message', { get() { throw 1 } }); throw e", "[a value that cannot be shown]"],
-    ["a hostile proxy", "throw new Proxy({}, { get() { throw 1 }, getPrototypeOf() { throw 1 } })", "[a value that cannot be shown]"],
-    ["an error of a class of its own", "class Funds extends Error { constructor(m) { super(m); this.name = 'Funds' } }\nthrow new Funds('none')", "none"],
+    [
+      "an error with a getter that throws",
+      "const e = new Error('x'); Object.defineProperty(e, 'message', { get() { throw 1 } }); throw e",
+      "[a value that cannot be shown]",
+    ],
+    [
+      "a hostile proxy",
+      "throw new Proxy({}, { get() { throw 1 }, getPrototypeOf() { throw 1 } })",
+      "[a value that cannot be shown]",
+    ],
+    [
+      "an error of a class of its own",
+      "class Funds extends Error { constructor(m) { super(m); this.name = 'Funds' } }\nthrow new Funds('none')",
+      "none",
+    ],
   ])("tells its message: %s", async (_name, source, message) => {
     expect(await sandbox.refusal(source)).toMatchObject({ code: "SCRIPT_ERROR", message });
   });
@@ -53,15 +69,19 @@ describe("sql in a script", () => {
   });
 
   it("carries big integers both ways", async () => {
-    const sql = async (_method: string, _text: string, params: unknown) => `[{"n":9007199254740993,"p":"${String(params)}"}]`;
+    const sql = async (_method: string, _text: string, params: unknown) =>
+      `[{"n":9007199254740993,"p":"${String(params)}"}]`;
 
-    const result = await sandbox.text("const [{ n, p }] = sql.query('x', [2n ** 62n, 7n]); return [typeof n, n + 1n, p]", { sql });
+    const result = await sandbox.text(
+      "const [{ n, p }] = sql.query('x', [2n ** 62n, 7n]); return [typeof n, n + 1n, p]",
+      { sql },
+    );
 
     expect(result).toBe('["bigint",9007199254740994,"4611686018427387904,7"]');
   });
 
   it("carries any text", async () => {
-    const text = 'SELECT "é", \'\u{1F600}\', `\n`, 12:34 -- \u0000';
+    const text = "SELECT \"é\", '\u{1F600}', `\n`, 12:34 -- \u0000";
 
     await sandbox.run("sql.query(input.text, [input.text])", { input: JSON.stringify({ text }) });
 
@@ -78,14 +98,19 @@ describe("sql in a script", () => {
     ["sql.query('x', Object.assign([1], { toJSON: () => '[1]' }))", /do not become a JSON array/],
     ["sql.query('x'.repeat(17 * 2 ** 20))", /16 MiB/],
   ])("refuses %s", async (source, message) => {
-    expect(await sandbox.refusal(source)).toMatchObject({ message: expect.stringMatching(message), details: { line: 1 } });
+    expect(await sandbox.refusal(source)).toMatchObject({
+      message: expect.stringMatching(message),
+      details: { line: 1 },
+    });
     expect(sandbox.asked).toEqual([]);
   });
 
   it("lets a script catch what a statement throws", async () => {
     const sql = () => Promise.reject(new MikcarError("CONFLICT", "there is one already"));
 
-    const result = await sandbox.run("try { sql.query('x') } catch (e) { return [e.message, e instanceof Error] }", { sql });
+    const result = await sandbox.run("try { sql.query('x') } catch (e) { return [e.message, e instanceof Error] }", {
+      sql,
+    });
 
     expect(result).toEqual(["there is one already", true]);
   });
@@ -104,7 +129,8 @@ describe("sql in a script", () => {
 
   it("tells which of several failed statements was let out", async () => {
     const sql = (_method: string, text: string) => Promise.reject(new MikcarError("CONFLICT", text));
-    const source = "let kept; for (const t of ['a', 'b', 'c']) try { sql.query(t) } catch (e) { if (t === 'b') kept = e }\nthrow kept";
+    const source =
+      "let kept; for (const t of ['a', 'b', 'c']) try { sql.query(t) } catch (e) { if (t === 'b') kept = e }\nthrow kept";
 
     expect(await sandbox.refusal(source, { sql })).toMatchObject({ code: "CONFLICT", message: "b" });
   });
@@ -142,7 +168,9 @@ describe("console in a script", () => {
   beforeEach(() => void sandbox.lines.splice(0));
 
   it("writes lines of three levels", async () => {
-    await sandbox.run("console.log('a', 1, { b: 2n }, [undefined]); console.info(null); console.debug(); console.warn(new Error('w')); console.error('é\\nf')");
+    await sandbox.run(
+      "console.log('a', 1, { b: 2n }, [undefined]); console.info(null); console.debug(); console.warn(new Error('w')); console.error('é\\nf')",
+    );
 
     // A sequence of statements is no expression: the script has no result, but its lines.
     expect(sandbox.lines).toEqual([
@@ -155,7 +183,9 @@ describe("console in a script", () => {
   });
 
   it("never fails the script", async () => {
-    await sandbox.run("const a = {}; a.a = a; console.log(a, Symbol('s'), { get x() { throw 1 } }, Object.create(null), () => 1)");
+    await sandbox.run(
+      "const a = {}; a.a = a; console.log(a, Symbol('s'), { get x() { throw 1 } }, Object.create(null), () => 1)",
+    );
 
     expect(sandbox.lines).toHaveLength(1);
   });
@@ -180,7 +210,10 @@ describe("a result", () => {
     ["a proxy that throws", "return new Proxy({}, { get() { throw new Error('mine') } })", /mine/],
     ["17 MiB", "return 'x'.repeat(17 * 2 ** 20)", /16 MiB/],
   ])("that is no JSON is a SCRIPT_ERROR: %s", async (_name, source, message) => {
-    expect(await sandbox.refusal(source)).toMatchObject({ code: "SCRIPT_ERROR", message: expect.stringMatching(message) });
+    expect(await sandbox.refusal(source)).toMatchObject({
+      code: "SCRIPT_ERROR",
+      message: expect.stringMatching(message),
+    });
   });
 
   it("may have megabytes", async () => {

@@ -31,7 +31,10 @@ describe("SCRIPT_TIMEOUT ends", () => {
     ["a loop of microtasks behind a result", "const f = () => Promise.resolve().then(f); f(); return 1"],
     ["a promise that never settles", "new Promise(() => {})"],
     ["a thenable that never settles", "await { then() {} }; return 1"],
-    ["a generator without end", "function* f() { for (;;) yield 1 } return [...f()].length".replace("[...f()].length", "f().reduce((n) => n, 0)")],
+    [
+      "a generator without end",
+      "function* f() { for (;;) yield 1 } return [...f()].length".replace("[...f()].length", "f().reduce((n) => n, 0)"),
+    ],
     ["a catastrophic regex", "/^(a+)+$/.test('a'.repeat(40) + '!')"],
     ["a catastrophic regex in replace", "'a'.repeat(40).replace(/(a|aa)+$/g, () => { for (;;); })"],
     ["a getter without end in the result", "({ get x() { for (;;); } })"],
@@ -52,7 +55,10 @@ describe("SCRIPT_TIMEOUT ends", () => {
     const before = childProcesses();
     const startedAt = performance.now();
 
-    const refusal = await sandbox.refusal("sql.query('SELECT pg_sleep(60)')", { ...limits, sql: () => new Promise(() => {}) });
+    const refusal = await sandbox.refusal("sql.query('SELECT pg_sleep(60)')", {
+      ...limits,
+      sql: () => new Promise(() => {}),
+    });
 
     expect(refusal).toMatchObject({ code: "SCRIPT_TIMEOUT", details: { timeout_ms: 300 } });
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(290);
@@ -63,7 +69,9 @@ describe("SCRIPT_TIMEOUT ends", () => {
   it("a loop around waits in sql that catches all", async () => {
     const sql = () => new Promise<string>((resolve) => setTimeout(() => resolve("1"), 20));
 
-    expect(await sandbox.refusal("for (;;) try { sql.execute('x') } catch {}", { ...limits, sql })).toMatchObject({ code: "SCRIPT_TIMEOUT" });
+    expect(await sandbox.refusal("for (;;) try { sql.execute('x') } catch {}", { ...limits, sql })).toMatchObject({
+      code: "SCRIPT_TIMEOUT",
+    });
   });
 
   it("a plain loop without the loss of a child", async () => {
@@ -86,18 +94,27 @@ describe("a limit ends", () => {
     ["nested arrays without end", "let a = []; for (;;) a = [a, a]"],
     ["strings without end", "let s = 'x'; const a = []; for (;;) { s += s.length; a.push(s.split('').join('')) }"],
     ["a string that doubles", "let s = 'abcdefgh'; for (;;) s += s"],
-    ["big strings in an array", "const a = []; for (let i = 0; ; i++) a.push(i + 'x'.repeat(2 ** 24) + i, JSON.stringify(a).length)"],
+    [
+      "big strings in an array",
+      "const a = []; for (let i = 0; ; i++) a.push(i + 'x'.repeat(2 ** 24) + i, JSON.stringify(a).length)",
+    ],
     ["Maps without end", "const m = new Map(); for (let i = 0; ; i++) m.set('k' + i, i)"],
     ["Sets without end", "const s = new Set(); for (let i = 0; ; i++) s.add(i + 0.5)"],
     ["objects without end", "const o = {}; for (let i = 0; ; i++) o['k' + i] = i"],
     ["array buffers without end", "const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1))"],
-    ["growing buffers", "const b = new ArrayBuffer(8, { maxByteLength: 2 ** 30 }); for (let n = 8; ; n *= 2) { b.resize(n); new Uint8Array(b).fill(1) }"],
+    [
+      "growing buffers",
+      "const b = new ArrayBuffer(8, { maxByteLength: 2 ** 30 }); for (let n = 8; ; n *= 2) { b.resize(n); new Uint8Array(b).fill(1) }",
+    ],
     ["a buffer of a gigabyte", "new Uint8Array(2 ** 30).length"],
     ["a giant array", "new Array(2 ** 29).fill(1.1).length"],
     ["closures without end", "let f = () => 1; for (;;) { const g = f; f = () => g }"],
     ["promises without end", "const all = []; for (;;) all.push(Promise.resolve(new Promise(() => {})))"],
     ["functions without end", "const all = []; for (let i = 0; ; i++) all.push(new Function('return ' + i))"],
-    ["regexes without end", "const all = []; for (let i = 0; ; i++) { const r = new RegExp('a{' + (i % 900) + '}b' + i); r.test('aab'); all.push(r) }"],
+    [
+      "regexes without end",
+      "const all = []; for (let i = 0; ; i++) { const r = new RegExp('a{' + (i % 900) + '}b' + i); r.test('aab'); all.push(r) }",
+    ],
     ["symbols without end", "for (let i = 0; ; i++) Symbol.for('s'.repeat(100) + i)"],
     ["a string beyond what V8 holds", "'x'.repeat(2 ** 29)"],
     ["the biggest string, flat", "const s = 'x'.repeat(2 ** 29 - 30); return s.split('').length"],
@@ -107,7 +124,10 @@ describe("a limit ends", () => {
     ["endless recursion that catches all", "const f = () => { try { return f() } finally { f() } }; f()"],
     ["endless recursion through sql.query", "const p = [{ toJSON() { return sql.query('x', p) } }]; sql.query('x', p)"],
     ["endless recursion in a toString", "const o = { toString() { return `${o}` } }; `${o}`"],
-    ["memory that a microtask takes", "const a = []; const f = async () => { for (;;) { await null; a.push(new Array(1e4).fill(0)) } }; f(); return 1"],
+    [
+      "memory that a microtask takes",
+      "const a = []; const f = async () => { for (;;) { await null; a.push(new Array(1e4).fill(0)) } }; f(); return 1",
+    ],
   ])("%s", async (_name, source) => {
     const startedAt = performance.now();
 
@@ -122,14 +142,21 @@ describe("a limit ends", () => {
   });
 
   it("what takes memory beside V8's heap", async () => {
-    const source = "const a = []; for (let i = 0; ; i++) a.push(('x'.repeat(2 ** 20) + i).split('y'), 'y'.repeat(2 ** 22) + i)";
+    const source =
+      "const a = []; for (let i = 0; ; i++) a.push(('x'.repeat(2 ** 20) + i).split('y'), 'y'.repeat(2 ** 22) + i)";
 
     expect(await sandbox.refusal(source, { timeoutMs: 10_000, memoryMb: 32 })).toMatchObject({ code: "SCRIPT_MEMORY" });
   });
 
   it("fifty hostile scripts at once, while others work", async () => {
-    const hostile = ["for (;;);", "const m = new Map(); for (let i = 0; ; i++) m.set('k' + i, i)", "const f = () => f(); f()"];
-    const refusals = Array.from({ length: 12 }, (_, i) => sandbox.refusal(hostile[i % 3] ?? "", { timeoutMs: 100, memoryMb: 16 }));
+    const hostile = [
+      "for (;;);",
+      "const m = new Map(); for (let i = 0; ; i++) m.set('k' + i, i)",
+      "const f = () => f(); f()",
+    ];
+    const refusals = Array.from({ length: 12 }, (_, i) =>
+      sandbox.refusal(hostile[i % 3] ?? "", { timeoutMs: 100, memoryMb: 16 }),
+    );
     const results = Array.from({ length: 20 }, (_, i) => sandbox.run(`${i} + 0`));
 
     expect((await Promise.all(refusals)).map(({ code }) => code)).toEqual(Array.from({ length: 12 }, () => LIMIT));
@@ -173,13 +200,32 @@ describe("there is no way to the host:", () => {
   });
 
   it("has plain JavaScript, sql and console, and no more", async () => {
-    const names = await sandbox.run("Reflect.ownKeys(globalThis).filter((k) => !/^[A-Z]/.test(String(k))).map(String).sort()");
-
-    expect(names).toEqual(
-      ["console", "decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "escape", "eval", "globalThis", "isFinite", "isNaN", "parseFloat", "parseInt", "sql", "undefined", "unescape"],
+    const names = await sandbox.run(
+      "Reflect.ownKeys(globalThis).filter((k) => !/^[A-Z]/.test(String(k))).map(String).sort()",
     );
-    expect(await sandbox.run("[typeof process, typeof require, typeof ivm, typeof Atomics, typeof SharedArrayBuffer, typeof WebAssembly, typeof setTimeout, typeof fetch]"))
-      .toEqual(Array.from({ length: 8 }, () => "undefined"));
+
+    expect(names).toEqual([
+      "console",
+      "decodeURI",
+      "decodeURIComponent",
+      "encodeURI",
+      "encodeURIComponent",
+      "escape",
+      "eval",
+      "globalThis",
+      "isFinite",
+      "isNaN",
+      "parseFloat",
+      "parseInt",
+      "sql",
+      "undefined",
+      "unescape",
+    ]);
+    expect(
+      await sandbox.run(
+        "[typeof process, typeof require, typeof ivm, typeof Atomics, typeof SharedArrayBuffer, typeof WebAssembly, typeof setTimeout, typeof fetch]",
+      ),
+    ).toEqual(Array.from({ length: 8 }, () => "undefined"));
   });
 
   it("shows only the script's own frames and the sandbox's", async () => {
@@ -215,7 +261,10 @@ describe("overwriting what scripts stand on", () => {
     "Reflect.getPrototypeOf(function* () {}.prototype).next = 1",
     "console.log = () => 1",
   ])("fails: %s", async (source) => {
-    expect(await sandbox.refusal(`${source};\nreturn 1`)).toMatchObject({ code: "SCRIPT_ERROR", details: { name: "TypeError", line: 1 } });
+    expect(await sandbox.refusal(`${source};\nreturn 1`)).toMatchObject({
+      code: "SCRIPT_ERROR",
+      details: { name: "TypeError", line: 1 },
+    });
   });
 
   it("stays possible on a script's own objects", async () => {
@@ -231,7 +280,16 @@ describe("overwriting what scripts stand on", () => {
       return [counts, String(counts), new Funds().name, f.call, String(f), { d }, String(new A()), String(new B()), String(error), Object.keys(counts)]`;
 
     expect(await sandbox.run(source)).toEqual([
-      { constructor: 1, hasOwnProperty: 3 }, "own", "Funds", 2, "fn", { d: "date" }, "A", "B", "N: m", ["constructor", "toString", "hasOwnProperty"],
+      { constructor: 1, hasOwnProperty: 3 },
+      "own",
+      "Funds",
+      2,
+      "fn",
+      { d: "date" },
+      "A",
+      "B",
+      "N: m",
+      ["constructor", "toString", "hasOwnProperty"],
     ]);
   });
 });

@@ -16,29 +16,69 @@ const places: [where: string, hide: string, look: string][] = [
   ["a global", "globalThis.x = S", "globalThis.x"],
   ["an implicit global of sloppy code", "new Function('s', 'x = s')(S)", "globalThis.x"],
   ["a var of an indirect eval", "(0, eval)('var x = ' + JSON.stringify(S))", "globalThis.x"],
-  ["a function of an indirect eval", "(0, eval)('function x() { return ' + JSON.stringify(S) + '}')", "globalThis.x?.()"],
-  ["a let of an indirect eval", "(0, eval)('let x = ' + JSON.stringify(S))", "(0, eval)('typeof x === \"undefined\" ? 0 : x')"],
+  [
+    "a function of an indirect eval",
+    "(0, eval)('function x() { return ' + JSON.stringify(S) + '}')",
+    "globalThis.x?.()",
+  ],
+  [
+    "a let of an indirect eval",
+    "(0, eval)('let x = ' + JSON.stringify(S))",
+    "(0, eval)('typeof x === \"undefined\" ? 0 : x')",
+  ],
   ["a symbol on the global", "globalThis[Symbol.for('x')] = S", "globalThis[Symbol.for('x')]"],
   ["a well-known symbol on the global", "globalThis[Symbol.iterator] = S", "globalThis[Symbol.iterator]"],
   ["a hidden property of the global", "Object.defineProperty(globalThis, 'x', { value: S })", "globalThis.x"],
-  ["a hidden property that can be removed", "Object.defineProperty(globalThis, 'x', { value: S, configurable: true })", "globalThis.x"],
-  ["a getter of the global", "Object.defineProperty(globalThis, 'x', { get: () => S, configurable: true })", "globalThis.x"],
+  [
+    "a hidden property that can be removed",
+    "Object.defineProperty(globalThis, 'x', { value: S, configurable: true })",
+    "globalThis.x",
+  ],
+  [
+    "a getter of the global",
+    "Object.defineProperty(globalThis, 'x', { get: () => S, configurable: true })",
+    "globalThis.x",
+  ],
   ["a global that shadows a built-in", "globalThis.JSON = { stringify: () => S }", "JSON.stringify(1)"],
   ["a redefined built-in", "Object.defineProperty(globalThis, 'Math', { value: { x: S } })", "Math.x"],
   ["undefined", "Object.defineProperty(globalThis, 'undefined', { value: S })", "globalThis.undefined"],
   ["the prototype of the global", "Object.setPrototypeOf(globalThis, { x: S })", "globalThis.x"],
-  ["a proxy as the prototype of the global", "Object.setPrototypeOf(globalThis, new Proxy({}, { get: () => S, has: () => true, ownKeys: () => [S] }))", "globalThis.anything"],
+  [
+    "a proxy as the prototype of the global",
+    "Object.setPrototypeOf(globalThis, new Proxy({}, { get: () => S, has: () => true, ownKeys: () => [S] }))",
+    "globalThis.anything",
+  ],
   ["the global's own prototype object", "Object.getPrototypeOf(globalThis).x = S", "globalThis.x"],
   ["a sealed global", "globalThis.x = S; Object.preventExtensions(globalThis)", "globalThis.x"],
   ["a frozen global", "globalThis.x = S; Object.freeze(globalThis)", "globalThis.x"],
-  ["whether the global can be extended", "S === undefined || Object.preventExtensions(globalThis)", "Object.isExtensible(globalThis) ? 0 : 's3cr3t'"],
+  [
+    "whether the global can be extended",
+    "S === undefined || Object.preventExtensions(globalThis)",
+    "Object.isExtensible(globalThis) ? 0 : 's3cr3t'",
+  ],
   ["Object.prototype", "Object.prototype.x = S", "({}).x"],
   ["Object.prototype, defined", "Object.defineProperty(Object.prototype, 'x', { value: S })", "({}).x"],
   ["a method's property", "Array.prototype.map.x = S", "[].map.x"],
-  ["a setter of the hardened prototypes", "Object.getOwnPropertyDescriptor(Object.prototype, 'toString').set.x = S", "Object.getOwnPropertyDescriptor(Object.prototype, 'toString').set.x"],
-  ["a value behind those setters", "Object.getOwnPropertyDescriptor(Error.prototype, 'message').set.call(Error.prototype, S)", "new Error().message"],
-  ["a built-in as the target of those setters", "Object.getOwnPropertyDescriptor(Object.prototype, 'constructor').set.call(Math, S)", "Math.constructor"],
-  ["the global as the target of those setters", "Object.getOwnPropertyDescriptor(Object.prototype, 'constructor').set.call(globalThis, S)", "globalThis.constructor"],
+  [
+    "a setter of the hardened prototypes",
+    "Object.getOwnPropertyDescriptor(Object.prototype, 'toString').set.x = S",
+    "Object.getOwnPropertyDescriptor(Object.prototype, 'toString').set.x",
+  ],
+  [
+    "a value behind those setters",
+    "Object.getOwnPropertyDescriptor(Error.prototype, 'message').set.call(Error.prototype, S)",
+    "new Error().message",
+  ],
+  [
+    "a built-in as the target of those setters",
+    "Object.getOwnPropertyDescriptor(Object.prototype, 'constructor').set.call(Math, S)",
+    "Math.constructor",
+  ],
+  [
+    "the global as the target of those setters",
+    "Object.getOwnPropertyDescriptor(Object.prototype, 'constructor').set.call(globalThis, S)",
+    "globalThis.constructor",
+  ],
   ["__proto__ of a built-in", "Math.__proto__ = { x: S }", "Math.x"],
   ["__defineGetter__", "Math.__defineGetter__('x', () => S)", "Math.x"],
   ["sql", "sql.x = S", "sql.x"],
@@ -47,42 +87,94 @@ const places: [where: string, hide: string, look: string][] = [
   ["console", "console.log.x = S; console.x = S", "console.x ?? console.log.x"],
   ["the generator's prototype", "Object.getPrototypeOf((function* () {})()).__proto__.x = S", "(function* () {})().x"],
   ["the iterator's prototype", "Object.getPrototypeOf([][Symbol.iterator]()).x = S", "[][Symbol.iterator]().x"],
-  ["the async generator's prototype", "Object.getPrototypeOf(Object.getPrototypeOf((async function* () {}).prototype)).x = S", "(async function* () {})().x"],
+  [
+    "the async generator's prototype",
+    "Object.getPrototypeOf(Object.getPrototypeOf((async function* () {}).prototype)).x = S",
+    "(async function* () {})().x",
+  ],
   ["the async function's prototype", "Object.getPrototypeOf(async () => {}).x = S", "(async () => {}).x"],
-  ["the iterator helper's prototype", "Object.getPrototypeOf([].values().map((x) => x)).x = S", "[].values().map((x) => x).x"],
-  ["the wrapped iterator's prototype", "Object.getPrototypeOf(Iterator.from({ next() {} })).x = S", "Iterator.from({ next() {} }).x"],
+  [
+    "the iterator helper's prototype",
+    "Object.getPrototypeOf([].values().map((x) => x)).x = S",
+    "[].values().map((x) => x).x",
+  ],
+  [
+    "the wrapped iterator's prototype",
+    "Object.getPrototypeOf(Iterator.from({ next() {} })).x = S",
+    "Iterator.from({ next() {} }).x",
+  ],
   ["the regex string iterator's prototype", "Object.getPrototypeOf(''.matchAll(/x/g)).x = S", "''.matchAll(/x/g).x"],
   ["the map iterator's prototype", "Object.getPrototypeOf(new Map().keys()).x = S", "new Map().keys().x"],
-  ["the segmenter's prototypes", "Object.getPrototypeOf(new Intl.Segmenter().segment('a')).x = S", "new Intl.Segmenter().segment('a').x"],
+  [
+    "the segmenter's prototypes",
+    "Object.getPrototypeOf(new Intl.Segmenter().segment('a')).x = S",
+    "new Intl.Segmenter().segment('a').x",
+  ],
   ["the typed array's prototype", "Object.getPrototypeOf(Int8Array).x = S", "Int8Array.x"],
-  ["the thrower of strict arguments", "Object.getOwnPropertyDescriptor(arguments, 'callee').get.x = S", "Object.getOwnPropertyDescriptor(arguments, 'callee').get.x"],
+  [
+    "the thrower of strict arguments",
+    "Object.getOwnPropertyDescriptor(arguments, 'callee').get.x = S",
+    "Object.getOwnPropertyDescriptor(arguments, 'callee').get.x",
+  ],
   ["arguments of the wrapper", "arguments[0] = S", "arguments[0]"],
-  ["the callee of sloppy arguments", "new Function('return arguments.callee')().x = S", "new Function('return arguments.callee')().x"],
+  [
+    "the callee of sloppy arguments",
+    "new Function('return arguments.callee')().x = S",
+    "new Function('return arguments.callee')().x",
+  ],
   ["RegExp.$1", "/(.*)/.exec(S)", "RegExp.$1 || RegExp['$&'] || RegExp.input || RegExp.lastMatch"],
   ["the last index of a regex literal", "const f = () => /./g; f().lastIndex = 3; f().x = S", "(() => /./g)().x"],
   ["a template object", "((t) => { t.x = S; t.raw.x = S })`a`", "((t) => t.x ?? t.raw.x)`a`"],
-  ["a private field on a built-in", "class P extends (function (o) { return o }) { #x = S; static get(o) { return #x in o && o.#x } } new P(Math); globalThis.P = P", "globalThis.P?.get(Math)"],
+  [
+    "a private field on a built-in",
+    "class P extends (function (o) { return o }) { #x = S; static get(o) { return #x in o && o.#x } } new P(Math); globalThis.P = P",
+    "globalThis.P?.get(Math)",
+  ],
   ["a class in a closure", "class A { static x = S } globalThis.A = A", "globalThis.A?.x"],
   ["Symbol.for", "Symbol.for(S).x = S", "Symbol.for('s3').x"],
-  ["a description of a registered symbol", "Symbol.for('k').description = S", "Symbol.for('k').description === 'k' ? 0 : 1"],
+  [
+    "a description of a registered symbol",
+    "Symbol.for('k').description = S",
+    "Symbol.for('k').description === 'k' ? 0 : 1",
+  ],
   ["Error.prepareStackTrace", "Error.prepareStackTrace = () => S", "new Error().stack"],
   ["Error.stackTraceLimit", "Error.stackTraceLimit = S.length", "Error.stackTraceLimit === 10 ? 0 : 's3cr3t'"],
   ["Error.captureStackTrace on a built-in", "Error.captureStackTrace(Math)", "Math.stack"],
-  ["Promise species", "Object.defineProperty(Promise, Symbol.species, { value: S })", "String(Promise[Symbol.species])"],
+  [
+    "Promise species",
+    "Object.defineProperty(Promise, Symbol.species, { value: S })",
+    "String(Promise[Symbol.species])",
+  ],
   ["Array species", "Array[Symbol.species] = S; [].constructor[Symbol.species] = S", "String(Array[Symbol.species])"],
   ["a date", "Date.prototype.setTime.x = S; new Date(0).x = S", "Date.prototype.setTime.x"],
-  ["a method behind an accessor", "Object.prototype.hasOwnProperty.x = S; Promise.prototype.then.x = S", "({}).hasOwnProperty.x ?? Promise.prototype.then.x"],
-  ["the getter of an accessor", "Object.getOwnPropertyDescriptor(Date.prototype, 'getTime').get.x = S", "Object.getOwnPropertyDescriptor(Date.prototype, 'getTime').get.x"],
+  [
+    "a method behind an accessor",
+    "Object.prototype.hasOwnProperty.x = S; Promise.prototype.then.x = S",
+    "({}).hasOwnProperty.x ?? Promise.prototype.then.x",
+  ],
+  [
+    "the getter of an accessor",
+    "Object.getOwnPropertyDescriptor(Date.prototype, 'getTime').get.x = S",
+    "Object.getOwnPropertyDescriptor(Date.prototype, 'getTime').get.x",
+  ],
   ["Intl", "Intl.DateTimeFormat.x = S; Intl.x = S", "Intl.x ?? Intl.DateTimeFormat.x"],
   ["a bound function", "Function.prototype.bind.call(Math.max, null).x = S; Math.max.x = S", "Math.max.x"],
   ["a microtask after the end", "Promise.resolve().then(() => { globalThis.x = S })", "globalThis.x"],
-  ["a late microtask that seals", "(async () => { await null; await null; Object.defineProperty(globalThis, 'x', { value: S }) })()", "globalThis.x"],
+  [
+    "a late microtask that seals",
+    "(async () => { await null; await null; Object.defineProperty(globalThis, 'x', { value: S }) })()",
+    "globalThis.x",
+  ],
   ["an unhandled rejection", "Promise.reject(Object.assign(new Error(S), { x: globalThis.x = S }))", "globalThis.x"],
   ["an error that is thrown", "globalThis.x = S; throw new Error(S)", "globalThis.x"],
   ["a failed statement", "try { sql.query('fail') } catch (e) { globalThis.e = e; e.x = S }", "globalThis.e?.x"],
   ["the input", "input.x = S; input.__proto__.x = S", "input.x"],
   ["the rows", "sql.query('rows')[0].x = S; sql.query('rows').__proto__.x = S", "sql.query('rows')[0]?.x"],
-  ["a disposable stack", "new DisposableStack().defer(() => { globalThis.x = S }); DisposableStack.prototype.x = S", "new DisposableStack().x"],
+  [
+    "a disposable stack",
+    "new DisposableStack().defer(() => { globalThis.x = S }); DisposableStack.prototype.x = S",
+    "new DisposableStack().x",
+  ],
   ["a weak map on a built-in", "globalThis.w = new WeakMap([[Math, S]])", "globalThis.w?.get(Math)"],
   ["a name for the wrapper's parameters", "input = S", "input === undefined ? 0 : input.secret"],
   ["WeakRef and finalizers", "new FinalizationRegistry(() => { globalThis.x = S }).register({}, 1)", "globalThis.x"],
@@ -168,7 +260,8 @@ describe("the realm of a text", () => {
   });
 
   it("works again after each way in which it was found unclean", async () => {
-    const source = "if (input.spoil) { Object.defineProperty(globalThis, 'x', { value: 1 }); return 0 } return typeof x";
+    const source =
+      "if (input.spoil) { Object.defineProperty(globalThis, 'x', { value: 1 }); return 0 } return typeof x";
 
     expect(await sandbox.run(source, { input: '{"spoil":true}' })).toBe(0);
     expect(await sandbox.run(source)).toBe("undefined");
@@ -198,7 +291,8 @@ describe("the realm of a text", () => {
   });
 
   it("leaves no statement for a later run", async () => {
-    const source = "const later = () => Promise.resolve().then(() => sql.execute('late ' + input.n)); later(); return input.n";
+    const source =
+      "const later = () => Promise.resolve().then(() => sql.execute('late ' + input.n)); later(); return input.n";
 
     sandbox.asked.splice(0);
     await sandbox.run(source, { input: '{"n":1}' });

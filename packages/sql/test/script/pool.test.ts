@@ -35,8 +35,18 @@ describe("an engine", () => {
     await unused.close();
     await unused.close();
 
-    const job = { source: "1", input: "{}", caller: "x", timeoutMs: 100, memoryMb: 16, sql: async () => "1", log: () => undefined };
-    await expect(unused.run({ ...job, signal: new AbortController().signal })).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    const job = {
+      source: "1",
+      input: "{}",
+      caller: "x",
+      timeoutMs: 100,
+      memoryMb: 16,
+      sql: async () => "1",
+      log: () => undefined,
+    };
+    await expect(unused.run({ ...job, signal: new AbortController().signal })).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+    });
   });
 });
 
@@ -88,7 +98,11 @@ describe("the queue", () => {
 
   it("keeps the results of sixty scripts apart", async () => {
     const { engine } = useSandboxless();
-    const results = await Promise.all(Array.from({ length: 60 }, (_, n) => engine(`const [row] = sql.query('x', [input.n]); return [row.n, input.n, ${n % 7}]`, n)));
+    const results = await Promise.all(
+      Array.from({ length: 60 }, (_, n) =>
+        engine(`const [row] = sql.query('x', [input.n]); return [row.n, input.n, ${n % 7}]`, n),
+      ),
+    );
 
     expect(results).toEqual(Array.from({ length: 60 }, (_, n) => `[${n},${n},${n % 7}]`));
   });
@@ -99,7 +113,16 @@ describe("the queue", () => {
     const sql = async (_method: string, _text: string, params: unknown) => `[{"n":${String(params)}}]`;
     return {
       engine: (source, n) =>
-        many.run({ source, input: `{"n":${n}}`, caller: "x", timeoutMs: 5000, memoryMb: 32, sql, log: () => undefined, signal: new AbortController().signal }),
+        many.run({
+          source,
+          input: `{"n":${n}}`,
+          caller: "x",
+          timeoutMs: 5000,
+          memoryMb: 32,
+          sql,
+          log: () => undefined,
+          signal: new AbortController().signal,
+        }),
     };
   }
   const closing: (() => Promise<void>)[] = [];
@@ -141,7 +164,11 @@ describe("a caller who leaves", () => {
   it("ends a script that catches all", async () => {
     const { sql, isEntered } = gate();
     const leaving = new AbortController();
-    const refusal = sandbox.refusal("for (;;) try { sql.query('x') } catch {}", { sql, signal: leaving.signal, timeoutMs: 60_000 });
+    const refusal = sandbox.refusal("for (;;) try { sql.query('x') } catch {}", {
+      sql,
+      signal: leaving.signal,
+      timeoutMs: 60_000,
+    });
     await until("the statement runs", isEntered);
 
     leaving.abort(reason);
@@ -170,7 +197,9 @@ describe("children", () => {
   it("beyond one end when nothing is to do, and all when the engine closes", async () => {
     const engine = createEngine({ children: 3, idleMs: 200 });
     const job = { input: "{}", caller: "x", timeoutMs: 5000, memoryMb: 16, sql: async () => "1", log: () => undefined };
-    await Promise.all(["1", "2", "3"].map((source) => engine.run({ ...job, source, signal: new AbortController().signal })));
+    await Promise.all(
+      ["1", "2", "3"].map((source) => engine.run({ ...job, source, signal: new AbortController().signal })),
+    );
     expect(childProcesses().length).toBeGreaterThan(1);
 
     await until("one is left", () => childProcesses().length === 1);
@@ -184,19 +213,26 @@ describe("children", () => {
     const { sql, isEntered } = gate();
     const job = { input: "{}", caller: "x", timeoutMs: 60_000, memoryMb: 16, sql, log: () => undefined };
     const signal = new AbortController().signal;
-    const runs = ["sql.query('x')", "for (;;);", "1"].map((source) => engine.run({ ...job, source, signal }).catch((error: unknown) => error));
+    const runs = ["sql.query('x')", "for (;;);", "1"].map((source) =>
+      engine.run({ ...job, source, signal }).catch((error: unknown) => error),
+    );
     await until("one is in sql", isEntered);
 
     await engine.close();
 
     const outcomes = await Promise.all(runs);
-    expect(outcomes.slice(0, 2)).toEqual([expect.objectContaining({ code: "UNAVAILABLE" }), expect.objectContaining({ code: "UNAVAILABLE" })]);
+    expect(outcomes.slice(0, 2)).toEqual([
+      expect.objectContaining({ code: "UNAVAILABLE" }),
+      expect.objectContaining({ code: "UNAVAILABLE" }),
+    ]);
     expect(childProcesses()).toEqual([]);
   });
 
   it("end when this process is killed", async () => {
     const program = fileURLToPath(new URL("orphan.mjs", import.meta.url));
-    const parent = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program], { stdio: ["ignore", "pipe", "inherit"] });
+    const parent = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await once(parent.stdout, "data"); // a script is in sql
     const orphans = childrenOf(parent.pid ?? 0);
     await until("the other burns", () => childrenOf(parent.pid ?? 0).some((pid) => processorMs(pid) > 400));

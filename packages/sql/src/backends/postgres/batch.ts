@@ -54,7 +54,8 @@ export async function runBatch(
 
 /** The error with the index of its statement; BEGIN and COMMIT have none. */
 function located(error: unknown, index: number, count: number): unknown {
-  if (error instanceof RunError) return new RunError(error.step, located(error.error, index, count) as Error, error.isStale);
+  if (error instanceof RunError)
+    return new RunError(error.step, located(error.error, index, count) as Error, error.isStale);
   if (!(error instanceof MikcarError) || index < 0 || index >= count) return error;
   const details = { ...(error.details as object | undefined), statement: index };
   return new MikcarError(error.code, error.message, { details, cause: error.cause });

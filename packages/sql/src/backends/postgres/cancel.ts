@@ -21,7 +21,10 @@ interface RawConnection extends EventEmitter {
  * too late and hit the next statement of the connection, so the client must not be used for another one.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
-export function cancelStatement(client: PoolClient, { host = "localhost", port = 5432, ssl }: PoolConfig): Promise<void> {
+export function cancelStatement(
+  client: PoolClient,
+  { host = "localhost", port = 5432, ssl }: PoolConfig,
+): Promise<void> {
   const { processID, secretKey } = client as unknown as Cancellable;
   return new Promise((resolve) => {
     const options = ssl === undefined || ssl === false ? {} : { ssl };

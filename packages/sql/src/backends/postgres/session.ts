@@ -108,7 +108,9 @@ export class Session {
   async #describeArrays(requests: readonly Request[], prepared: readonly Prepared[]): Promise<void> {
     const withArrays = prepared.filter((_one, index) => hasArray(requests[index]?.params ?? []));
     if (withArrays.length === 0) return;
-    const steps = withArrays.filter(({ isKnown }) => !isKnown).map((one) => ({ prepared: one, values: undefined, limit: 0 }));
+    const steps = withArrays
+      .filter(({ isKnown }) => !isKnown)
+      .map((one) => ({ prepared: one, values: undefined, limit: 0 }));
     if (steps.length > 0) await this.#send(new Exchange(steps, []));
     await this.#typesOf(withArrays.flatMap(({ paramTypes }) => paramTypes));
   }

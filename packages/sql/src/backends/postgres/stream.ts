@@ -53,7 +53,8 @@ export async function openStream(
 function read(cursor: Cursor<Row>, count: number): Promise<Row[]> {
   return new Promise((resolve, reject) => {
     cursor.read(count, (error, rows) => {
-      if (error) reject(error); // null or undefined when all is well
+      if (error)
+        reject(error); // null or undefined when all is well
       else resolve(rows);
     });
   });

@@ -90,7 +90,8 @@ export class PostgresTransaction implements Transaction {
     this.#options.signal.throwIfAborted();
     this.#lease = await this.#connections.lease();
     this.#state = "open";
-    if (this.#options.exclusive) await this.#session.run([{ ...word(`SELECT pg_advisory_lock(${LANE})`), kind: "SELECT" }]);
+    if (this.#options.exclusive)
+      await this.#session.run([{ ...word(`SELECT pg_advisory_lock(${LANE})`), kind: "SELECT" }]);
     this.#state = "new";
   }
 

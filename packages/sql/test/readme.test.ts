@@ -1,0 +1,74 @@
+/** The README, line by line. */
+
+import { execFile } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, expect, it } from "@jest/globals";
+import { type RunningProgram, runProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
+
+const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
+const readme = readFileSync(`${PACKAGE}README.md`, "utf8");
+
+let folder: ReturnType<typeof temporaryFolder>;
+let program: RunningProgram;
+beforeEach(async () => {
+  folder = temporaryFolder();
+  const [, url = ""] = /DATABASE_URL=(\S+)/.exec(block("sh", "DATABASE_URL")) ?? [];
+  program = await startProgram(`${PACKAGE}dist/bin.js`, {
+    args: ["--port", "0"],
+    env: { DATABASE_URL: url.replace("/tmp", folder.path) },
+  });
+});
+afterEach(async () => {
+  await program.stop();
+  folder.remove();
+});
+
+function block(language: string, containing: string): string {
+  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
+  const found = blocks.find(([, name, code = ""]) => name === language && code.includes(containing));
+  if (found?.[2] === undefined) throw new Error(`the README has no ${language} block with ${containing}`);
+  return found[2];
+}
+
+async function shell(script: string): Promise<string> {
+  const quiet = script
+    .replaceAll("localhost:3001", new URL(program.url).host)
+    .replaceAll("curl ", "curl -sS -w '\\n' ");
+  return (await promisify(execFile)("bash", ["-ec", quiet], { cwd: folder.path })).stdout;
+}
+
+it("answers the first call as it says", async () => {
+  const answer = await shell(block("sh", "SELECT $1 + 1"));
+
+  expect(readme).toContain(`\`${answer.trim()}\``);
+});
+
+it("moves money as it says, as pasted", async () => {
+  const tour = block("sh", "transfer.js");
+  const expected = [...tour.matchAll(/^#> (.*)$/gm)].map(([, line = ""]) => line);
+
+  const answers = (await shell(tour)).trim().split("\n");
+
+  expect(answers).toHaveLength(expected.length);
+  for (const [at, line] of expected.entries()) expect(answers[at]).toMatch(pattern(line));
+});
+
+it("has a library example that prints what it says", async () => {
+  const file = `${PACKAGE}.readme-example.mjs`; // in the package, so that it finds the package by its name
+  writeFileSync(file, block("ts", "SqlService"));
+  try {
+    const { code, stdout } = await runProgram(file);
+
+    expect([code, stdout.trim().split("\n").at(-1)]).toEqual([0, "hello"]);
+  } finally {
+    rmSync(file);
+  }
+});
+
+/** `…` stands for anything. */
+function pattern(line: string): RegExp {
+  const parts = line.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`);
+}
