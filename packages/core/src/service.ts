@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { type ConfigUrl, configUrl } from "./config-url.ts";
-import { configError, isMikcarError } from "./errors.ts";
+import { configError, isMikcarError, type MikcarError } from "./errors.ts";
 import type { Call, Method, Reply, Routes, Spec } from "./routes.ts";
 import { type Env, readSecret } from "./env.ts";
 
@@ -16,7 +16,10 @@ export interface Backend {
 /** Takes a sentence that whoever runs the service should read. */
 export type Warn = (sentence: string) => void;
 
-/** @param warn Absent: nobody reads. */
+/**
+ * A CONFIG_ERROR gets the variable of the URL in front of its message, unless its `details.variable` names another one.
+ * @param warn Absent: nobody reads.
+ */
 export type Open<B> = (url: ConfigUrl, warn?: Warn) => Promise<B>;
 
 export interface Definition<B extends Backend> {
@@ -117,11 +120,16 @@ async function openUrl<B extends Backend>(
     await refuseUnread(url, backend);
     return bind(backend, url.scheme, url.toString());
   } catch (error) {
-    if (isMikcarError(error) && error.code === "CONFIG_ERROR") {
+    if (isMikcarError(error) && error.code === "CONFIG_ERROR" && !namesVariable(error)) {
       throw configError(`${definition.env}: ${error.message}`, { cause: error });
     }
     throw error;
   }
+}
+
+/** Its message is about another variable than the URL's, and says so. */
+function namesVariable({ details }: MikcarError): boolean {
+  return typeof details === "object" && details !== null && "variable" in details;
 }
 
 async function refuseUnread(url: ConfigUrl, backend: Backend): Promise<void> {

@@ -41,5 +41,5 @@ function limit(env: Env, name: string, fallback: number, min: number, max: numbe
   if (text === undefined || text === "") return fallback;
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw configError(`${name} is "${text}"; expected an integer from ${min} to ${max}`);
+  throw configError(`${name} is "${text}"; expected an integer from ${min} to ${max}`, { details: { variable: name } });
 }

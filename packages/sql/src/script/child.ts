@@ -13,7 +13,7 @@ import {
   type RunFrame,
   STOP,
 } from "./frames.ts";
-import { compileFailure, Realm } from "./realm.ts";
+import { Realm } from "./realm.ts";
 import { ScriptSyntaxError, wrap } from "./source.ts";
 
 /** A script that this child knows. Its realm is made when it runs, and again when the one it had is spoiled. */
@@ -78,14 +78,6 @@ function freshRealm(memoryMb: number): Realm {
   return new Realm(memoryMb, { ask, log });
 }
 
-function loadedRealm(script: Known, code: string, memoryMb: number): Realm {
-  if (script.realm === undefined) {
-    script.realm = freshRealm(memoryMb);
-    script.realm.load(code);
-  }
-  return script.realm;
-}
-
 function discard(script: Known): void {
   script.realm?.dispose();
   script.realm = undefined;
@@ -98,15 +90,12 @@ function run({ id, input, timeoutMs, memoryMb }: RunFrame, startedAt: number): O
   if (typeof code !== "string") return { kind: "failed", ...code };
   let outcome: Outcome | undefined;
   while (outcome === undefined) {
-    let realm: Realm;
-    try {
-      realm = loadedRealm(script, code, memoryMb);
-    } catch (error) {
-      discard(script);
-      return { kind: "failed", ...compileFailure(error) };
+    if (script.realm === undefined) {
+      script.realm = freshRealm(memoryMb);
+      outcome = script.realm.load(code);
     }
-    outcome = realm.run(input, timeoutMs - (performance.now() - startedAt));
-    if (outcome === undefined) discard(script);
+    outcome ??= script.realm.run(input, timeoutMs - (performance.now() - startedAt));
+    if (outcome === undefined) discard(script); // it was not clean; a fresh one is
   }
   const isClean = (outcome.kind === "done" || outcome.kind === "failed") && !isStopped;
   if (!isClean) discard(script);
@@ -131,6 +120,8 @@ function handle(frame: string): void {
 spare = new Realm(Number(process.argv[2]), { ask, log });
 say(READY);
 // A script can make V8 abort, with a page of native frames on standard error that are of no use to anybody.
-closeSync(2);
-openSync("/dev/null", "r");
+if (process.platform !== "win32") {
+  closeSync(2);
+  openSync("/dev/null", "r"); // takes the number that has become free
+}
 for (;;) for (const frame of nextFrames()) handle(frame);

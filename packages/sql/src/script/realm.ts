@@ -2,7 +2,8 @@
 
 import ivm from "isolated-vm";
 import type { Failure, Outcome } from "./frames.ts";
-import { type Entry, type Factory, harden, type Host, prelude, type Thrown } from "./inside.ts";
+import { harden } from "./harden.ts";
+import { type Entry, type Factory, type Host, prelude, type Thrown } from "./prelude.ts";
 import { SCRIPT_FILE } from "./source.ts";
 
 /** What V8 throws when it will not give more: a script that is out of memory, told politely. */
@@ -11,6 +12,8 @@ const EXHAUSTED = new Set([
   "Array buffer allocation failed",
   "Invalid string length",
 ]);
+/** Less is not possible: V8's own needs. */
+const MIN_MB = 8;
 /** Of a frame in the caller's text; where V8 tells the origin of evaluated code it forgets the line offset. */
 const PLACE = new RegExp(`^\\s+at (?!.*eval at).*\\b${SCRIPT_FILE}:(\\d+):(\\d+)`, "m");
 const BOOT = `"use strict"; return (${prelude.toString()})(${harden.toString()}, { ask: $0, log: $1, settle: $2 })`;
@@ -29,7 +32,7 @@ export class Realm {
   /** Takes some milliseconds: make one ahead. */
   constructor(memoryMb: number, { ask, log }: Outside) {
     this.memoryMb = memoryMb;
-    this.#isolate = new ivm.Isolate({ memoryLimit: memoryMb });
+    this.#isolate = new ivm.Isolate({ memoryLimit: Math.max(MIN_MB, memoryMb) });
     this.#context = this.#isolate.createContextSync();
     const settle: Host["settle"] = (outcome) => {
       this.#settled = outcome;
@@ -42,8 +45,20 @@ export class Realm {
     this.#start = entry.getSync("start", { reference: true });
   }
 
-  /** @param code Of `wrap`. @throws Error of V8's when it does not compile. */
-  load(code: string): void {
+  /**
+   * @param code Of `wrap`.
+   * @returns How it failed: V8 refuses a text that the parser let through, or has no memory for it.
+   */
+  load(code: string): Outcome | undefined {
+    try {
+      this.#compile(code);
+      return undefined;
+    } catch (error) {
+      return this.#isolate.isDisposed ? { kind: "memory" } : { kind: "failed", ...compileFailure(error) };
+    }
+  }
+
+  #compile(code: string): void {
     const script = this.#isolate.compileScriptSync(code, { filename: SCRIPT_FILE, lineOffset: -1 });
     const factory = script.runSync(this.#context, { reference: true }) as ivm.Reference<Factory>; // of `wrap`
     this.#load.applySync(undefined, [factory.derefInto() as unknown as Factory] /* it arrives as one */);
@@ -82,8 +97,7 @@ export class Realm {
   }
 }
 
-/** V8's own refusal of a text that the parser let through. */
-export function compileFailure(error: unknown): Failure {
+function compileFailure(error: unknown): Failure {
   const { message, name } = error as Error; // isolated-vm gives errors only
   const [, line, column] = /\[script:(\d+):(\d+)\]$/.exec(message) ?? [];
   const text = message.replace(/ \[script:\d+:\d+\]$/, "");

@@ -17,6 +17,7 @@ export interface EngineOptions {
 
 const TICK_MS = 10;
 const LINGER_TICKS = 50;
+const MAX_FAILED_STARTS = 3;
 const MAX_WAIT_MS = 30_000;
 const RETRY = { headers: { "Retry-After": "1" } };
 
@@ -34,6 +35,7 @@ class Pool implements ScriptEngine {
   #ticker: NodeJS.Timeout | undefined;
   #reaper: NodeJS.Timeout | undefined;
   #idleTicks = 0;
+  #failedStarts = 0;
   #usedAt = 0;
   #isClosed = false;
 
@@ -110,14 +112,17 @@ class Pool implements ScriptEngine {
   }
 
   #onIdle(): void {
+    this.#failedStarts = 0;
     for (const worker of this.#workers) if (worker.state === "idle" && worker.isWornOut) worker.kill();
     this.#dispatch();
   }
 
   readonly #onEnd = (worker: Worker, hasStarted: boolean): void => {
     this.#workers.delete(worker);
+    this.#failedStarts = hasStarted ? 0 : this.#failedStarts + 1;
     // Without this, a sandbox that cannot start would be tried for ever.
-    if (!hasStarted) this.#queue.shift()?.fail(unavailable("the script sandbox does not start", RETRY));
+    if (this.#failedStarts >= MAX_FAILED_STARTS)
+      for (const run of this.#queue.splice(0)) run.fail(unavailable("the script sandbox does not start", RETRY));
     this.#dispatch();
   };
 

@@ -1,6 +1,7 @@
 /** The three forms of a script, told apart by a parser, as the text of one strict function that starts anew on each call. */
 
 import { createRequire } from "node:module";
+import type * as Acorn from "acorn";
 import type { ExportDefaultDeclaration, Expression, Node, Options, Program } from "acorn";
 
 /** Of the caller's text in stack traces. */
@@ -19,8 +20,7 @@ export class ScriptSyntaxError extends Error {
   }
 }
 
-type Acorn = typeof import("acorn");
-let acorn: Acorn | undefined;
+let acorn: typeof Acorn | undefined;
 
 /** Both what V8 will see and what the caller meant: strict code, in which `return` and `await` may stand at the top. */
 const OPTIONS: Options = {
@@ -51,9 +51,9 @@ export function wrap(source: string): string {
   }
 }
 
-function parser(): Acorn {
+function parser(): typeof Acorn {
   // Only a text that was never seen needs it. A child works synchronously, so it cannot wait for an import.
-  acorn ??= createRequire(import.meta.url)("acorn") as Acorn;
+  acorn ??= createRequire(import.meta.url)("acorn") as typeof Acorn;
   return acorn;
 }
 

@@ -11,12 +11,13 @@ const MIB = 1024 * 1024;
 /** Scripts whose realms a child keeps; each takes about 2 MB. */
 const MAX_KNOWN = 16;
 /** A script that computes is ended by its isolate's own clock; when that does not help within this time, by a kill. */
-const GRACE_MS = 30;
+const GRACE_MS = 50;
 /** From the order to stop until the kill. */
-const STOP_MS = 50;
+const STOP_MS = 200;
 /** What V8 and the allocator may take beside a script's own limit before the child counts as out of memory. */
 const MARGIN_MB = 48;
-const BASELINE_MS = 100;
+/** Scripts may run this long in a child before its memory is measured anew: too short to fill the margin. */
+const MEASURE_MS = 20;
 /** A child that keeps more than this when idle is replaced. */
 const MAX_GROWTH_MB = 256;
 
@@ -47,7 +48,8 @@ export class Worker {
   #killAt = 0;
   #firstBytes = 0;
   #idleBytes = 0;
-  #measuredAt = 0;
+  #usedMs = Infinity;
+  #startedAt = 0;
 
   /** @param memoryMb Of the scripts to come: the child makes a realm ahead. */
   constructor(memoryMb: number, owner: Owner) {
@@ -83,7 +85,8 @@ export class Worker {
     this.#run = run;
     this.#deadline = startedAt + timeoutMs;
     this.#killAt = 0;
-    this.#measure(startedAt);
+    this.#startedAt = startedAt;
+    this.#measure();
     run.onAbort = () => this.#stop(run);
 
     const isKnown = this.#known.has(run.key);
@@ -181,13 +184,14 @@ export class Worker {
   #becomeIdle(): void {
     this.#state = "idle";
     this.idleSince = performance.now();
+    this.#usedMs += this.idleSince - this.#startedAt;
     this.#owner.onIdle();
   }
 
   /** What the child holds between two scripts; not each time, for it costs some microseconds. */
-  #measure(now: number): void {
-    if (this.#measuredAt > 0 && now - this.#measuredAt < BASELINE_MS) return;
-    this.#measuredAt = now;
+  #measure(): void {
+    if (this.#usedMs < MEASURE_MS) return;
+    this.#usedMs = 0;
     this.#idleBytes = this.#memory.read() ?? 0;
     if (this.#firstBytes === 0) this.#firstBytes = this.#idleBytes;
   }

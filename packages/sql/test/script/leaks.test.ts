@@ -4,8 +4,8 @@
  */
 
 import { describe, expect, it } from "@jest/globals";
-import { wrap } from "../../src/script/source.ts";
 import { Realm } from "../../src/script/realm.ts";
+import { wrap } from "../../src/script/source.ts";
 import { useSandbox } from "./sandbox.ts";
 
 const SECRET = "s3cr3t";

@@ -69,13 +69,13 @@ describe("the queue", () => {
     const { sql, open } = gate();
     const held = [1, 2].map(() => sandbox.run("sql.execute('x')", { sql }));
     const waiting = sandbox.run("1", { timeoutMs: 100 });
+    const startedAt = performance.now();
     await until("more than its time has passed", () => performance.now() > startedAt + 200);
     open();
 
     expect(await waiting).toBe(1);
     await Promise.all(held);
   });
-  const startedAt = performance.now();
 
   it("is left by a script whose caller leaves", async () => {
     const { sql, open } = gate();
@@ -93,40 +93,25 @@ describe("the queue", () => {
   });
 
   it("refuses a script whose caller has left already", async () => {
-    expect((await sandbox.refusal("1", { signal: AbortSignal.abort("gone") }).catch(String)).toString()).toBeDefined();
+    const reason = new Error("gone");
+
+    expect((await sandbox.refusal("1", { signal: AbortSignal.abort(reason) })).error).toBe(reason);
   });
 
   it("keeps the results of sixty scripts apart", async () => {
-    const { engine } = useSandboxless();
-    const results = await Promise.all(
-      Array.from({ length: 60 }, (_, n) =>
-        engine(`const [row] = sql.query('x', [input.n]); return [row.n, input.n, ${n % 7}]`, n),
-      ),
-    );
+    const many = createEngine({ children: 2 });
+    const sql = async (_method: string, _text: string, params: unknown) => `[{"n":${String(params)}}]`;
+    const job = { caller: "x", timeoutMs: 5000, memoryMb: 32, sql, log: () => undefined };
+    const run = (n: number) => {
+      const source = `const [row] = sql.query('x', [input.n]); return [row.n, input.n, ${n % 7}]`;
+      return many.run({ ...job, source, input: `{"n":${n}}`, signal: new AbortController().signal });
+    };
+
+    const results = await Promise.all(Array.from({ length: 60 }, (_, n) => run(n)));
 
     expect(results).toEqual(Array.from({ length: 60 }, (_, n) => `[${n},${n},${n % 7}]`));
+    await many.close();
   });
-
-  function useSandboxless(): { engine: (source: string, n: number) => Promise<string> } {
-    const many = createEngine({ children: 2 });
-    closing.push(() => many.close());
-    const sql = async (_method: string, _text: string, params: unknown) => `[{"n":${String(params)}}]`;
-    return {
-      engine: (source, n) =>
-        many.run({
-          source,
-          input: `{"n":${n}}`,
-          caller: "x",
-          timeoutMs: 5000,
-          memoryMb: 32,
-          sql,
-          log: () => undefined,
-          signal: new AbortController().signal,
-        }),
-    };
-  }
-  const closing: (() => Promise<void>)[] = [];
-  afterAll(async () => void (await Promise.all(closing.map((close) => close()))));
 });
 
 describe("a caller who leaves", () => {
@@ -226,6 +211,45 @@ describe("children", () => {
       expect.objectContaining({ code: "UNAVAILABLE" }),
     ]);
     expect(childProcesses()).toEqual([]);
+  });
+
+  it("that crash are replaced, and their script is told", async () => {
+    const engine = createEngine({ children: 1 });
+    const { sql, isEntered } = gate();
+    const job = { input: "{}", caller: "x", timeoutMs: 60_000, memoryMb: 16, log: () => undefined };
+    const signal = new AbortController().signal;
+    const run = engine.run({ ...job, source: "sql.query('x')", sql, signal }).catch((error: unknown) => error);
+    await until("it is in sql", isEntered);
+
+    for (const pid of childProcesses()) process.kill(pid, "SIGABRT"); // as V8 does when it is out of memory
+
+    expect(await run).toMatchObject({ code: "SCRIPT_MEMORY" });
+    expect(await engine.run({ ...job, source: "1 + 1", sql, signal })).toBe("2");
+    await engine.close();
+  });
+
+  it("that hold too much memory between scripts are replaced", async () => {
+    const engine = createEngine({ children: 1 });
+    const job = {
+      input: "{}",
+      caller: "x",
+      timeoutMs: 5000,
+      memoryMb: 256,
+      log: () => undefined,
+      sql: async () => "1",
+    };
+    const signal = new AbortController().signal;
+    const run = (n: number) =>
+      engine.run({ ...job, source: `globalThis.kept = new Uint8Array(1.5e8).fill(${n}); return ${n}`, signal });
+    const used = new Set<number>();
+
+    for (let n = 0; n < 12; n++) {
+      expect(await run(n)).toBe(String(n));
+      for (const pid of childProcesses()) used.add(pid);
+    }
+
+    expect(used.size).toBeGreaterThan(2);
+    await engine.close();
   });
 
   it("end when this process is killed", async () => {

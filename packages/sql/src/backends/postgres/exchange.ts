@@ -5,6 +5,7 @@
  */
 
 import type { Connection, DatabaseError, Submittable } from "pg";
+import { type Execution, executionMessages } from "./messages.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Field } from "./values.ts";
 
@@ -38,7 +39,7 @@ interface Wire {
   sendCopyFail(reason: string): void;
   on(event: "readyForQuery" | "end", listener: () => void): void;
   off(event: "readyForQuery" | "end", listener: () => void): void;
-  readonly stream: { cork(): void; uncork(): void };
+  readonly stream: { cork(): void; uncork(): void; write(bytes: Buffer): void };
 }
 
 /** The step at which an exchange failed: all before it were done, none behind it. */
@@ -89,6 +90,12 @@ export class Exchange implements Submittable {
 
   submit(connection: Connection): void {
     const wire = connection as unknown as Wire; // see there
+    const known = this.#closed.length === 0 ? executions(this.#steps) : undefined;
+    if (known !== undefined) wire.stream.write(executionMessages(known));
+    else this.#prepare(wire);
+  }
+
+  #prepare(wire: Wire): void {
     wire.stream.cork();
     for (const name of this.#closed) wire.close({ type: "S", name });
     for (const { prepared, values, limit } of this.#steps) {
@@ -179,6 +186,16 @@ export class Exchange implements Submittable {
     this.#current = emptyResult();
     this.#at += 1;
   }
+}
+
+/** The steps as executions, when all are prepared and none is only to be described. */
+function executions(steps: readonly Step[]): Execution[] | undefined {
+  const found: Execution[] = [];
+  for (const { prepared, values, limit } of steps) {
+    if (!prepared.isKnown || values === undefined) return undefined;
+    found.push({ name: prepared.name, values, limit });
+  }
+  return found;
 }
 
 function emptyResult(): StepResult {

@@ -41,11 +41,8 @@ export class Connections {
   async lease(): Promise<Lease> {
     if (this.#isClosed) throw unavailable("the backend is closed");
     const client = await this.#connect();
-    let session = this.#sessions.get(client);
-    if (session === undefined) {
-      session = new Session(client, this.catalog);
-      this.#sessions.set(client, session);
-    }
+    const session = this.#sessions.get(client) ?? new Session(client, this.catalog);
+    this.#sessions.set(client, session);
     let isBroken = false;
     let isCancelled = false;
     return {
@@ -59,7 +56,7 @@ export class Connections {
       spoil: () => {
         isBroken = true;
       },
-      release: () => client.release(isBroken || client.getTransactionStatus() !== "I"),
+      release: () => client.release(isBroken || session.isLost || client.getTransactionStatus() !== "I"),
     };
   }
 

@@ -42,6 +42,8 @@ export class Session {
   readonly #catalog: Catalog;
   readonly #statements = new PreparedStatements();
   #exchange: Exchange | undefined;
+  /** The server has ended it, or is about to. */
+  isLost = false;
 
   constructor(client: PoolClient, catalog: Catalog) {
     this.client = client;
@@ -51,6 +53,9 @@ export class Session {
       this.#exchange?.handleParameterDescription(dataTypeIDs),
     );
     connection.on("noData", () => this.#exchange?.handleNoData());
+    client.on("error", () => {
+      this.isLost = true; // what runs on it fails with the same error
+    });
   }
 
   /**
@@ -74,6 +79,7 @@ export class Session {
     } catch (thrown) {
       const step = thrown instanceof StepError ? thrown.step : 0;
       const error = translate(thrown instanceof StepError ? thrown.cause : thrown);
+      if (error.code === "UNAVAILABLE") this.isLost = true;
       const sqlstate = (error.details as { sqlstate?: string } | undefined)?.sqlstate ?? ""; // as sqlError makes them
       const isStale = wereKnown[step] === true && STALE.test(sqlstate);
       if (STALE.test(sqlstate)) this.#statements.forget(requests[step]?.sql ?? "");

@@ -1,7 +1,7 @@
 /** SQLite's failures as ours, with the SQLSTATE that Postgres has for the same fault. */
 
-import { MikcarError, unavailable } from "@mikcar/core";
-import { type SqlErrorDetails, sqlError } from "../../errors.ts";
+import { type MikcarError, unavailable } from "@mikcar/core";
+import { resultTooLarge, type SqlErrorDetails, sqlError, tooManyRows } from "../../errors.ts";
 import { type Answer, type Failure, Fault } from "./wire.ts";
 
 /** Extended result codes first, then the low byte: https://www.sqlite.org/rescode.html */
@@ -52,14 +52,12 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
 
 /** @returns What a caller is told; the message is SQLite's own, which never has a path in it. */
 export function translate({ code, message, index }: Failure): MikcarError {
-  const statement = index < 0 ? {} : { statement: index };
-  if (code === Fault.tooManyRows || code === Fault.tooManyBytes) {
-    return new MikcarError("PAYLOAD_TOO_LARGE", message, index < 0 ? {} : { details: statement });
-  }
+  if (code === Fault.tooManyRows) return tooManyRows(Number(message));
+  if (code === Fault.tooManyBytes) return resultTooLarge(Number(message));
   if ((code & 0xff) === BUSY && code > 0) {
     return unavailable("the database file is locked by another process", { headers: { "Retry-After": "1" } });
   }
-  return sqlError(message, { sqlstate: stateOf(code, message), ...placeOf(code, message), ...statement });
+  return sqlError(message, { sqlstate: stateOf(code, message), ...placeOf(code, message), statement: index < 0 ? undefined : index });
 }
 
 /** A statement that was taken for a read, but changes something. */

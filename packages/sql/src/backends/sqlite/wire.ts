@@ -45,7 +45,7 @@ export type Request =
   | readonly ["verdict", without: readonly number[]]
   | readonly ["quit"];
 
-/** Codes beside SQLite's own, which are above 0. */
+/** Codes beside SQLite's own, which are above 0. With the limits the message is the number that was passed. */
 export const Fault = { refused: -1, secondStatement: -2, tooManyRows: -3, tooManyBytes: -4, other: -5 } as const;
 
 export interface Failure {

@@ -154,7 +154,7 @@ export class Database {
       if (first === undefined) this.#refresh(entry, calls);
       first ??= row;
       count += 1;
-      if (count > maxRows && maxRows >= 0) throw new Stop(Fault.tooManyRows, `the result has more than ${maxRows} rows`);
+      if (count > maxRows && maxRows >= 0) throw new Stop(Fault.tooManyRows, `${maxRows}`);
       if (!isWanted) continue;
       const text = entry.shape.row(row, int64AsString);
       rows += areLines ? `${text}\n` : count === 1 ? text : `,${text}`;
@@ -265,10 +265,6 @@ function bind(param: WireParam): SQLInputValue {
 }
 
 function refuseLarge(size: number, maxBytes: number): void {
-  if (size > maxBytes && maxBytes >= 0) {
-    throw new Stop(Fault.tooManyBytes, `the result has more than ${maxBytes} bytes of JSON`);
-  }
-  if (size > LARGEST_TEXT) {
-    throw new Stop(Fault.tooManyBytes, `the result has more than ${LARGEST_TEXT} bytes of JSON; ask for NDJSON instead`);
-  }
+  const most = maxBytes < 0 ? LARGEST_TEXT : Math.min(maxBytes, LARGEST_TEXT);
+  if (size > most) throw new Stop(Fault.tooManyBytes, `${most}`);
 }

@@ -198,6 +198,8 @@ function openDatabase(running: Int32Array): Database {
   }
 }
 
-const database = openDatabase(startWatch());
+const watch = startWatch();
+const database = openDatabase(watch.running);
+watch.wait();
 writeFrame(Kind.hello);
 for (;;) handle(next());

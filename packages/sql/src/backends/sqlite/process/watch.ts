@@ -10,12 +10,29 @@ import { isMainThread, Worker, workerData } from "node:worker_threads";
 
 const WATCH_FD = 4;
 
-/** Starts the thread. Set the first element to the id of the run at work, 0 for none. */
-export function startWatch(): Int32Array {
-  const running = new Int32Array(new SharedArrayBuffer(4));
-  const resourceLimits = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 8, stackSizeMb: 1 };
-  new Worker(new URL(import.meta.url), { workerData: running, resourceLimits });
-  return running;
+/** More than it needs: a thread that runs out of memory ends without a word. */
+const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+const NOT_YET = -1;
+const START_MS = 30_000;
+
+/** The thread's view of the process. */
+export interface Watch {
+  /** Its one element is the id of the run at work, 0 for none. */
+  readonly running: Int32Array;
+  /** Returns when the thread is at work; without it, the process must not be. */
+  wait(): void;
+}
+
+/** Starts the thread. */
+export function startWatch(): Watch {
+  const running = new Int32Array(new SharedArrayBuffer(4)).fill(NOT_YET);
+  new Worker(new URL(import.meta.url), { workerData: running, resourceLimits: LIMITS });
+  return {
+    running,
+    wait: () => {
+      if (Atomics.wait(running, 0, NOT_YET, START_MS) === "timed-out") die();
+    },
+  };
 }
 
 /** At once, without the ceremonies of an exit, which would wait for the thread. */
@@ -25,6 +42,8 @@ export function die(): never {
 }
 
 function watch(running: Int32Array): void {
+  Atomics.store(running, 0, 0);
+  Atomics.notify(running, 0);
   const message = Buffer.alloc(4);
   for (;;) {
     let size = 0;
