@@ -7,6 +7,7 @@ import type { Database } from "./database.ts";
 import * as schemas from "./schemas.ts";
 import { spec } from "./spec.ts";
 import { type Statement, statement } from "./statement.ts";
+import type { Dialect } from "./tokens.ts";
 import { sqlError } from "./errors.ts";
 
 // prettier-ignore
@@ -26,7 +27,7 @@ const MAX_RESULT_BYTES = 64 * 1024 * 1024;
 
 async function query({ backend }: Database, call: Call): Promise<Reply> {
   const { sql, params, timeout_ms, max_rows, int64 } = await call.json(schemas.queryBody);
-  const asked = single(statement(sql, params, backend.dialect));
+  const asked = single(statement(sql, params, backend.dialect), backend.dialect);
   const options: QueryOptions = { signal: call.signal, timeoutMs: timeout_ms, maxRows: max_rows, int64 };
   if (acceptsNdjson(call)) return streamed(backend, asked, options, call);
   const limited = { ...options, maxBytes: MAX_RESULT_BYTES };
@@ -46,7 +47,7 @@ async function streamed(
 
 async function execute({ backend }: Database, call: Call): Promise<Reply> {
   const { sql, params, timeout_ms } = await call.json(schemas.executeBody);
-  const asked = single(statement(sql, params, backend.dialect));
+  const asked = single(statement(sql, params, backend.dialect), backend.dialect);
   const done = backend.execute(asked, { signal: call.signal, timeoutMs: timeout_ms });
   return { body: affectedBody(await audited(call, "execute", asked, done, ({ affected }) => affected)) };
 }
@@ -80,9 +81,10 @@ async function script({ scripts }: Database, call: Call): Promise<Reply> {
 }
 
 /** A statement on its own; what only means something inside a transaction is refused as well. */
-function single(one: Statement): Statement {
+function single(one: Statement, dialect: Dialect): Statement {
   if (one.refusal !== undefined) throw sqlError(one.refusal.message, one.refusal);
-  if (one.kind === "SET" || one.isTemporary) throw sqlError(LOCAL_ONLY, { sqlstate: "0A000" });
+  if (dialect === "postgres" && (one.kind === "SET" || one.isTemporary))
+    throw sqlError(LOCAL_ONLY, { sqlstate: "0A000" });
   return one;
 }
 

@@ -22,10 +22,14 @@ describe("cancelling", () => {
     await using db = await openSqlite();
     const signal = AbortSignal.abort(new Error("before"));
 
-    for (const attempt of [db.db.query, db.db.execute, db.db.stream]) {
-      expect((await failureOf(attempt.call(db.db, sql("SELECT 1"), { signal }))).message).toBe("before");
+    for (const attempt of [
+      () => db.db.query(sql("SELECT 1"), { signal }),
+      () => db.db.execute(sql("SELECT 1"), { signal }),
+      () => db.db.stream(sql("SELECT 1"), { signal }),
+      () => db.db.batch([sql("SELECT 1")], { signal }),
+    ]) {
+      expect((await failureOf(attempt())).message).toBe("before");
     }
-    expect((await failureOf(db.db.batch([sql("SELECT 1")], { signal }))).message).toBe("before");
     expect(processesOn(db.path)).toEqual([]);
   });
 

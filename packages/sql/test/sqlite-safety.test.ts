@@ -12,7 +12,7 @@ beforeAll(async () => {
   db = await openSqlite();
   await db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)");
 });
-afterAll(() => db[Symbol.asyncDispose]());
+afterAll(async () => db[Symbol.asyncDispose]());
 
 describe("what a caller may not do", () => {
   const refused: readonly (readonly [text: string, says: RegExp])[] = [

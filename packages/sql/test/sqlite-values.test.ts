@@ -8,7 +8,7 @@ let db: Opened;
 beforeAll(async () => {
   db = await openSqlite();
 });
-afterAll(() => db[Symbol.asyncDispose]());
+afterAll(async () => db[Symbol.asyncDispose]());
 
 describe("a parameter", () => {
   const given: readonly (readonly [param: Param, storage: string, json: string])[] = [

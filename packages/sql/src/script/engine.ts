@@ -9,7 +9,7 @@ export interface ScriptJob {
   readonly input: string;
   /** Realms are used again for the same text and the same caller only. */
   readonly caller: string;
-  /** Wall clock from now, above 0, waiting in `sql` included. */
+  /** Wall clock from the script's start, above 0: waiting in `sql` counts, waiting for its turn does not. */
   readonly timeoutMs: number;
   readonly memoryMb: number;
   /**
@@ -26,7 +26,8 @@ export interface ScriptJob {
 
 /**
  * What the script gave: JSON text, `null` for undefined; the thrown errors are SCRIPT_ERROR (with `details.line` in the
- * caller's source), SCRIPT_TIMEOUT and SCRIPT_MEMORY.
+ * caller's source), SCRIPT_TIMEOUT (at once for a promise that nothing can settle) and SCRIPT_MEMORY (also for endless
+ * recursion). An error of `sql` that the script lets out keeps its code, gets the line, and stays as the `cause`.
  */
 export interface ScriptEngine {
   /** @throws UNAVAILABLE with Retry-After when too many scripts wait. */

@@ -91,8 +91,11 @@ export class Realm {
   /** A limit, or a rejection that nobody handled. */
   #caught(error: unknown): Outcome {
     if (this.#isolate.isDisposed) return { kind: "memory" };
-    const { message, name, stack } = (error ?? { message: "null was thrown" }) as Error; // isolated-vm gives errors only, or null
+    const { message, name, stack } = (error ?? {
+      message: "a promise was rejected with null, and nobody handled it",
+    }) as Error; // isolated-vm gives errors only, or null
     if (message === "Script execution timed out.") return { kind: "timeout" };
+    if (message.includes("isolated-vm")) return failed({ message: "a promise was rejected, and nobody handled it" });
     return failed({ message, name, stack: stack ?? "" });
   }
 }
@@ -107,10 +110,12 @@ function compileFailure(error: unknown): Failure {
 }
 
 function failed({ message, name, stack, statement, isResult }: Thrown): Outcome {
-  const firstLine = message.split("\n", 1)[0] ?? "";
-  if (isResult === true) return { kind: "failed", message: `the result cannot be written as JSON: ${firstLine}`, name };
   const [, line, column] = PLACE.exec(stack ?? "") ?? [];
   const place = line === undefined ? {} : { line: Number(line), column: Number(column) };
+  if (isResult === true) {
+    const why = message.split("\n", 1)[0] ?? ""; // V8 draws the cycle on the lines below
+    return { kind: "failed", message: `the result cannot be written as JSON: ${why}`, name, statement, ...place };
+  }
   const kind = name === "RangeError" && EXHAUSTED.has(message) ? "memory" : "failed";
   return { kind, message, name, statement, ...place };
 }

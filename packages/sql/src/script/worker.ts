@@ -100,7 +100,7 @@ export class Worker {
   /** To be called every few milliseconds while a script runs: the clock, and the memory. */
   check(now: number): void {
     const run = this.#run;
-    if (run === undefined) return;
+    if (run === undefined || this.#state === "ending") return;
     if (run.isSettled) {
       if (now >= this.#killAt) this.kill();
       return;

@@ -129,7 +129,7 @@ export function statements(current: Current): void {
     ["a syntax error", "SELEC 1", [], 400, "42601"],
     ["a text without a statement", " -- nothing", [], 400, "42601"],
     ["an unknown table", "SELECT * FROM nowhere", [], 400, "42P01"],
-    ["an unknown column", "SELECT nothing FROM people", [], 400, "42703"],
+    ["an unknown column", "SELECT missing FROM people", [], 400, "42703"],
     ["a table that is there", "CREATE TABLE people (id BIGINT)", [], 400, "42P07"],
     ["a second statement", "SELECT 1; SELECT 2", [], 400, "42601"],
     ["a second statement that changes", "DELETE FROM pets; DELETE FROM people", [], 400, "42601"],

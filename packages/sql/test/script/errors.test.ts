@@ -31,6 +31,11 @@ describe("a thrown error", () => {
     ["a symbol", "throw Symbol('s')", "Symbol(s)"],
     ["an object", "throw { reason: 'x' }", '{"reason":"x"}'],
     ["an object with a message", "throw { message: 'x' }", "x"],
+    [
+      "an object in a promise that nobody awaits",
+      "Promise.reject({ a: 1 }); return 1",
+      "a promise was rejected, and nobody handled it",
+    ],
     ["a rejection with a string", "return Promise.reject('no funds')", "no funds"],
     [
       "an error with a getter that throws",

@@ -4,7 +4,7 @@ import { childProcesses, untilQuiet, useSandbox } from "./sandbox.ts";
 
 const CHILDREN = 2;
 const sandbox = useSandbox({ children: CHILDREN });
-const limits = { timeoutMs: 300, memoryMb: 32 };
+const limits = { timeoutMs: 200, memoryMb: 32 };
 
 /** After each: the next script works at once, nothing burns on, and no child is left over. */
 afterEach(async () => {
@@ -57,8 +57,8 @@ describe("SCRIPT_TIMEOUT ends", () => {
       sql: () => new Promise(() => {}),
     });
 
-    expect(refusal).toMatchObject({ code: "SCRIPT_TIMEOUT", details: { timeout_ms: 300 } });
-    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(290);
+    expect(refusal).toMatchObject({ code: "SCRIPT_TIMEOUT", details: { timeout_ms: 200 } });
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(190);
     expect(await sandbox.run("2")).toBe(2);
     expect(childProcesses()).toEqual(expect.arrayContaining(before));
   });

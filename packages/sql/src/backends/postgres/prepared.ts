@@ -59,7 +59,7 @@ export class PreparedStatements {
   }
 
   #forgetAll(generation: number): void {
-    for (const text of [...this.#byText.keys()]) this.forget(text);
+    for (const text of this.#byText.keys()) this.forget(text);
     this.#generation = generation;
   }
 }

@@ -1,6 +1,6 @@
 /** What `pg` throws, as an error of ours. */
 
-import { isMikcarError, MikcarError, unavailable } from "@mikcar/core";
+import { isMikcarError, type MikcarError, unavailable } from "@mikcar/core";
 import { DatabaseError } from "pg";
 import { sqlError } from "../../errors.ts";
 import { RunError, StepError } from "./exchange.ts";

@@ -15,6 +15,8 @@ export interface Events {
   onQuestion(id: number): void;
   /** What is at work, in answer to `askRunning`; 0: nothing. */
   onRunning(id: number): void;
+  /** The database is open. */
+  onUp(): void;
   /** The frame at hand is read. */
   onRead(): void;
   /** The process is gone; what was pending still is. */
@@ -111,6 +113,7 @@ export class Connection {
         break;
       case Kind.hello:
         this.isUp = true;
+        this.#events.onUp();
         break;
       default: {
         const [code, message] = JSON.parse(frame.slice(1)) as [number, string]; // of the process's own writing

@@ -100,7 +100,8 @@ class SqliteSql implements SqlBackend {
 
   async #close(): Promise<void> {
     this.#sweep();
-    await Promise.all([this.#readers.close(), this.#writer.close()]);
+    await this.#readers.close(); // first, since only the last connection empties the log into the file
+    await this.#writer.close();
     clearInterval(this.#sweeper);
     this.#file.remove();
   }

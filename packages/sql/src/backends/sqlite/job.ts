@@ -92,7 +92,8 @@ export class Job {
   check(now: number): void {
     if (this.isOver) return;
     if (this.signal.aborted) this.cancel(this.signal.reason);
-    else if (now > this.#deadline) this.cancel(sqlError("the statement took too long and was cancelled", { sqlstate: "57014" }));
+    else if (now > this.#deadline)
+      this.cancel(sqlError("the statement took too long and was cancelled", { sqlstate: "57014" }));
   }
 
   /** A process ended by itself with this job. @returns Whether it may be tried once more. */

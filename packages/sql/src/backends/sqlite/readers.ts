@@ -29,6 +29,8 @@ interface Reader {
   readonly connection: Connection;
   /** The job that it streams for. */
   stream: Job | undefined;
+  /** When it was given its work. */
+  givenAt: number;
   /** When it was last given work or answered. */
   since: number;
   size: number;
@@ -170,6 +172,7 @@ export class Readers {
     }
     this.#queue.splice(0, taken);
     if (jobs.length === 0) return;
+    reader.givenAt = now;
     reader.since = now;
     reader.size = jobs.length;
     reader.running = 0;
@@ -182,10 +185,12 @@ export class Readers {
         onAnswer: (answer, job) => this.#answer(reader, answer, job),
         onQuestion: () => undefined, // a reader commits nothing
         onRunning: (id) => this.#passOn(reader, id),
+        onUp: () => (reader.givenAt = performance.now()), // the start of the process is no cost of its statements
         onRead: () => this.#read(reader),
         onEnd: () => this.#end(reader),
       }),
       stream: undefined,
+      givenAt: 0,
       since: performance.now(),
       size: 0,
       running: 0,
@@ -206,8 +211,8 @@ export class Readers {
     const now = performance.now();
     const isDone = reader.connection.pending.size === 0;
     if (isDone && reader.size > 0) {
-      const sample = Math.min((now - reader.since) / reader.size, PATIENCE_MS);
-      if (reader.connection.isUp) this.#costMs += (sample - this.#costMs) / 8;
+      const sample = Math.min((now - reader.givenAt) / reader.size, PATIENCE_MS);
+      this.#costMs += (sample - this.#costMs) / 8;
       reader.size = 0;
     }
     reader.since = now;
@@ -260,12 +265,16 @@ export class Readers {
       if (connection.error !== undefined) job.fail(connection.error);
       else if (this.#isClosed) job.fail(closed());
       else if (reader.stream !== undefined || job.statements.length === 0) job.fail(lost());
-      else if (!job.isOver && !job.isQueued && (connection.isKilled || job.survives())) {
+      else if (!job.isOver && !job.isQueued && !this.#isElsewhere(job) && (connection.isKilled || job.survives())) {
         job.isRunning = false;
         this.#enqueue(job, true);
       }
     }
     this.#dispatch(true);
+  }
+
+  #isElsewhere({ id }: Job): boolean {
+    return [...this.#readers].some(({ connection }) => connection.pending.has(id));
   }
 
   /** One stays, so that the next query need not wait for a process to start. */

@@ -108,14 +108,19 @@ function toWire(param: Param): WireParam {
     case "string":
       return param;
     case "number":
-      if (Number.isNaN(param)) throw sqlError("NaN cannot be a parameter: SQLite has no such value", { sqlstate: "22003" });
-      return Number.isSafeInteger(param) || (Number.isFinite(param) && !Number.isInteger(param)) ? param : largeNumber(param);
+      if (Number.isNaN(param))
+        throw sqlError("NaN cannot be a parameter: SQLite has no such value", { sqlstate: "22003" });
+      return Number.isSafeInteger(param) || (Number.isFinite(param) && !Number.isInteger(param))
+        ? param
+        : largeNumber(param);
     case "bigint":
       return [digits(param)];
     case "boolean":
       return param ? 1 : 0;
     default:
-      return param === null ? null : JSON.stringify(param, (_key, value: unknown) => (typeof value === "bigint" ? exactInteger(value) : value));
+      return param === null
+        ? null
+        : JSON.stringify(param, (_key, value: unknown) => (typeof value === "bigint" ? exactInteger(value) : value));
   }
 }
 

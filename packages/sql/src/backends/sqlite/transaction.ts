@@ -103,7 +103,8 @@ export class SqliteTransaction implements Transaction, Turn {
     if (this.#current !== undefined) throw busy();
     const job = new Job([this.#sendable(statement)], { signal: this.#signal, flags });
     job.check(performance.now());
-    this.#current = job;
+    if (job.isOver) this.#state = "failed";
+    else this.#current = job;
     if (this.#state === "new") {
       this.#state = "waiting";
       this.#join(this);

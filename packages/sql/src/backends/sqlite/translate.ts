@@ -57,7 +57,11 @@ export function translate({ code, message, index }: Failure): MikcarError {
   if ((code & 0xff) === BUSY && code > 0) {
     return unavailable("the database file is locked by another process", { headers: { "Retry-After": "1" } });
   }
-  return sqlError(message, { sqlstate: stateOf(code, message), ...placeOf(code, message), statement: index < 0 ? undefined : index });
+  return sqlError(message, {
+    sqlstate: stateOf(code, message),
+    ...placeOf(code, message),
+    statement: index < 0 ? undefined : index,
+  });
 }
 
 /** A statement that was taken for a read, but changes something. */

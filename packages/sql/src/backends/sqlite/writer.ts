@@ -119,6 +119,7 @@ export class Writer {
       onAnswer: (answer, job) => this.#turn?.answer(answer, job),
       onQuestion: (id) => this.#turn?.question(id),
       onRunning: () => undefined, // not asked here
+      onUp: () => undefined, // what it was sent waits for it
       onRead: () => {
         if (this.#turn?.isDone === true) this.#next();
       },

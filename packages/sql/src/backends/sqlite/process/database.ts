@@ -158,9 +158,8 @@ export class Database {
       if (!isWanted) continue;
       const text = entry.shape.row(row, int64AsString);
       rows += areLines ? `${text}\n` : count === 1 ? text : `,${text}`;
-      if (onPiece === undefined) {
-        refuseLarge(rows.length, maxBytes);
-      } else if (rows.length > PIECE_SIZE) {
+      refuseLarge(rows.length, onPiece === undefined ? maxBytes : -1);
+      if (onPiece !== undefined && rows.length > PIECE_SIZE) {
         const id = onPiece(this.#success(entry, first, { count, rows, hasMore: true }));
         if (id === undefined) return "";
         this.#running[0] = id;

@@ -28,7 +28,9 @@ const PRAGMAS = new Set(
   ).split(" "),
 );
 /** They tell something, and with an argument change it. */
-const READ_ONLY_PRAGMAS = new Set("page_count page_size freelist_count encoding data_version schema_version".split(" "));
+const READ_ONLY_PRAGMAS = new Set(
+  "page_count page_size freelist_count encoding data_version schema_version".split(" "),
+);
 
 /** A table of ours in the connection's own `temp`: see Database. */
 export const MARK = "mikcar_mark";

@@ -25,7 +25,8 @@ function answer(text: string): void {
   writeFrame(Kind.answers + text);
 }
 
-function runReads(runs: readonly Run[]): void {
+/** Sends several in few frames, yet none too late and none too large. */
+function answerAll(texts: Iterable<string>): void {
   let held = "";
   let since = performance.now();
   const flush = (): void => {
@@ -33,13 +34,16 @@ function runReads(runs: readonly Run[]): void {
     held = "";
     since = performance.now();
   };
-  for (const run of runs) {
-    const { text } = database.run(run);
+  for (const text of texts) {
     if (held.length + text.length > HOLD_SIZE) flush();
     held += text;
     if (performance.now() - since > HOLD_MS) flush();
   }
   flush();
+}
+
+function* runReads(runs: readonly Run[]): Generator<string> {
+  for (const run of runs) yield database.run(run).text;
 }
 
 function runStream(run: Run): void {
@@ -57,9 +61,8 @@ function runStream(run: Run): void {
 function runGroup(runs: readonly Run[]): void {
   let members = runs;
   while (members.length > 0) {
-    const failures = members.map(([id]) => id);
     const outcomes: Outcome[] = [];
-    if (!begin(failures)) return;
+    if (!begin(members.map(([id]) => id))) return;
     for (const run of members) {
       outcomes.push(database.run(run));
       if (isBroken(outcomes.at(-1))) break;
@@ -74,7 +77,7 @@ function runGroup(runs: readonly Run[]): void {
       members = members.filter(([id]) => !without.includes(id));
       continue;
     }
-    if (database.commit(0) === undefined) return answer(outcomes.map(({ text }) => text).join(""));
+    if (database.commit(0) === undefined) return answerAll(outcomes.map(({ text }) => text));
     database.rollback();
     return members.forEach(runAlone);
   }
@@ -174,7 +177,7 @@ function handle(request: Request): void {
   if (first === undefined) return;
   switch (request[0]) {
     case "read":
-      return runReads(runs);
+      return answerAll(runReads(runs));
     case "group":
       return runGroup(runs);
     case "batch":

@@ -64,7 +64,9 @@ function write(value: Value, int64AsString: boolean): string {
     case "number":
       return Number.isFinite(value) ? String(value) : `"${value}"`;
     default:
-      return value === null ? "null" : `"${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64")}"`;
+      return value === null
+        ? "null"
+        : `"${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64")}"`;
   }
 }
 

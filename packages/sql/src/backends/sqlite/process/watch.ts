@@ -26,7 +26,8 @@ export interface Watch {
 /** Starts the thread. */
 export function startWatch(): Watch {
   const running = new Int32Array(new SharedArrayBuffer(4)).fill(NOT_YET);
-  new Worker(new URL(import.meta.url), { workerData: running, resourceLimits: LIMITS });
+  const thread = new Worker(new URL(import.meta.url), { workerData: running, resourceLimits: LIMITS });
+  thread.unref();
   return {
     running,
     wait: () => {
