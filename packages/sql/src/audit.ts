@@ -1,6 +1,7 @@
 /** One log line per statement: what it was, how long it took, how many rows; never its text or its parameters. */
 
 import { type Call, isMikcarError } from "@mikcar/core";
+import type { RowStream } from "./backend.ts";
 import type { Statement } from "./statement.ts";
 
 /** Worth a second look in any log. */
@@ -35,4 +36,38 @@ export async function audited<T>(
     line({ code: isMikcarError(error) ? error.code : "INTERNAL_ERROR" });
     throw error;
   }
+}
+
+/** As `audited`, for rows that leave as they come: the line is written when the last one has left, or the reader. */
+export async function auditedStream(
+  auditor: Auditor,
+  endpoint: string,
+  asked: Statement,
+  opening: Promise<RowStream>,
+): Promise<AsyncIterable<Buffer>> {
+  const end = Promise.withResolvers<number>();
+  audited(auditor, endpoint, asked, end.promise, (rows) => rows).catch(() => undefined); // whoever iterates gets the error
+  const stream = await opening.catch((error: unknown) => {
+    end.reject(error);
+    throw error;
+  });
+  const source = stream.lines[Symbol.asyncIterator]();
+  const iterator: AsyncIterator<Buffer> = {
+    next: async () => {
+      try {
+        const result = await source.next();
+        if (result.done === true) end.resolve(stream.count());
+        return result;
+      } catch (error) {
+        end.reject(error);
+        throw error;
+      }
+    },
+    return: async () => {
+      end.resolve(stream.count());
+      await source.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }

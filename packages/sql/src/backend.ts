@@ -52,8 +52,8 @@ export interface Affected {
 export interface RowStream {
   readonly columns: readonly Column[];
   /**
-   * One JSON object a line, in pieces of some 64 KiB. A write is committed before the last piece is asked for in vain.
-   * Ending the iteration early cancels the statement.
+   * One JSON object a line, in pieces of some 64 KiB. A write is committed when there are no more.
+   * To be iterated once; ending it early, also before its first piece, cancels the statement.
    */
   readonly lines: AsyncIterable<Buffer>;
   /** Rows given so far. */
@@ -99,7 +99,7 @@ export interface SqlBackend extends Backend {
   readonly dialect: "postgres" | "sqlite";
   query(statement: Statement, options: QueryOptions): Promise<Rows>;
   execute(statement: Statement, options: CallOptions): Promise<Affected>;
-  /** Resolves with the first rows at hand, or rejects as `query` does. */
+  /** Resolves with the first rows at hand, or rejects as `query` does. `timeoutMs` is the time to each piece. */
   stream(statement: Statement, options: QueryOptions): Promise<RowStream>;
   /** All or nothing. A failure has `details.statement`, the index of the one that failed. */
   batch(statements: readonly Statement[], options: BatchOptions): Promise<readonly Affected[]>;

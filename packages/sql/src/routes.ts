@@ -1,7 +1,7 @@
 /** The sql routes; see `docs/contract.md`, section 5. */
 
 import { type Call, exactInteger, type Reply, type Routes } from "@mikcar/core";
-import { audited } from "./audit.ts";
+import { audited, auditedStream } from "./audit.ts";
 import type { Affected, QueryOptions, Rows } from "./backend.ts";
 import type { Database } from "./database.ts";
 import * as schemas from "./schemas.ts";
@@ -29,20 +29,13 @@ async function query({ backend }: Database, call: Call): Promise<Reply> {
   const { sql, params, timeout_ms, max_rows, int64 } = await call.json(schemas.queryBody);
   const asked = single(statement(sql, params, backend.dialect), backend.dialect);
   const options: QueryOptions = { signal: call.signal, timeoutMs: timeout_ms, maxRows: max_rows, int64 };
-  if (acceptsNdjson(call)) return streamed(backend, asked, options, call);
+  if (acceptsNdjson(call)) {
+    const lines = await auditedStream(call, "query", asked, backend.stream(asked, options));
+    return { headers: { "Content-Type": NDJSON }, body: lines };
+  }
   const limited = { ...options, maxBytes: MAX_RESULT_BYTES };
   const rows = await audited(call, "query", asked, backend.query(asked, limited), ({ count }) => count);
   return { headers: JSON_TYPE, body: rowsText(rows) };
-}
-
-async function streamed(
-  backend: Database["backend"],
-  asked: Statement,
-  options: QueryOptions,
-  call: Call,
-): Promise<Reply> {
-  const stream = await audited(call, "query", asked, backend.stream(asked, options), (rows) => rows.count());
-  return { headers: { "Content-Type": NDJSON }, body: stream.lines };
 }
 
 async function execute({ backend }: Database, call: Call): Promise<Reply> {

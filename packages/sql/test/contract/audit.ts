@@ -28,6 +28,19 @@ export function audit(current: Current): void {
     expect(JSON.stringify(lines)).not.toMatch(/77123|hush|why|RETURNING/);
   });
 
+  it("writes the line of a stream when its last row has left", async () => {
+    const { sql } = current;
+    const headers = { Accept: "application/x-ndjson" };
+
+    await sql.post("/query", { sql: "SELECT 1 AS a UNION ALL SELECT 2" }, { headers });
+    await sql.post("/query", { sql: "SELECT * FROM nowhere" }, { headers });
+
+    expect(sql.lines()).toMatchObject([
+      { endpoint: "query", rows: 2 },
+      { endpoint: "query", code: "SQL_ERROR" },
+    ]);
+  });
+
   it("writes a line for a statement that failed, with its code", async () => {
     const { sql } = current;
 

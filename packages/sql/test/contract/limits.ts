@@ -107,6 +107,15 @@ export function limits(current: Current): void {
     expect([status, json.code]).toEqual([400, "SQL_ERROR"]);
   });
 
+  it("ends a stream whose statement takes longer than timeout_ms for its next rows", async () => {
+    const { sql, harness } = current;
+
+    const { status, json } = await sql.post("/query", { sql: harness.endless, timeout_ms: 200 }, NDJSON);
+
+    expect([status, json.code]).toEqual([408, "TIMEOUT"]);
+    await until("the database is idle", async () => !(await harness.isBusy()));
+  });
+
   it("stops a stream whose reader leaves", async () => {
     const { sql, harness } = current;
     const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";

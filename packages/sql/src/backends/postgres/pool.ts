@@ -129,7 +129,8 @@ function newPool(config: PoolConfig): pg.Pool {
   return pool;
 }
 
-function outOfTime(timeoutMs: number): Error {
+/** @param timeoutMs As the caller gave it. */
+export function outOfTime(timeoutMs: number): Error {
   return timeout(`the statement did not end within its timeout_ms of ${timeoutMs}, and was cancelled`);
 }
 

@@ -1,11 +1,10 @@
 /** Rows as they come, through a cursor: as many at a time as make a piece of some 64 KiB. */
 
 import Cursor from "pg-cursor";
-import type { QueryOptions, RowStream } from "../../backend.ts";
+import type { Column, Int64, QueryOptions, RowStream } from "../../backend.ts";
 import { tooManyRows } from "../../errors.ts";
 import type { Statement } from "../../statement.ts";
-import type { Connections, Lease } from "./pool.ts";
-import { RunError } from "./exchange.ts";
+import { type Connections, type Lease, outOfTime } from "./pool.ts";
 import { word } from "./transaction.ts";
 import { translate } from "./translate.ts";
 import type { RowPlan } from "./values.ts";
@@ -24,80 +23,113 @@ export async function openStream(
   statement: Statement,
   { signal, timeoutMs, maxRows = Infinity, int64 = "number" }: QueryOptions,
 ): Promise<RowStream> {
-  const lease = await connections.lease();
-  const stop = (): void => lease.cancel();
-  const timer = timeoutMs === undefined ? undefined : setTimeout(stop, timeoutMs);
-  signal.addEventListener("abort", stop);
-  const end = (): void => {
-    signal.removeEventListener("abort", stop);
-    clearTimeout(timer);
-    lease.release();
-  };
-  try {
-    signal.throwIfAborted();
-    const { values, plan } = await lease.session.describe(statement, int64);
-    await lease.session.run([word("BEGIN"), word("SET LOCAL statement_timeout = 0")]);
-    const cursor = lease.session.client.query(new Cursor<Row>(statement.sql, values, RAW));
-    const first = await read(cursor, FIRST_ROWS);
-    clearTimeout(timer); // it is the time to the first row: a slow reader is no slow statement
-    const rows = new Rows(lease, cursor, plan, maxRows);
-    rows.check(first.length);
-    return { columns: plan.columns, lines: rows.lines(first, end), count: () => rows.count };
-  } catch (error) {
-    lease.cancel();
-    end();
-    throw signal.aborted ? signal.reason : translate(error instanceof RunError ? error.error : error);
-  }
+  signal.throwIfAborted();
+  const rows = new Rows(await connections.lease(), signal, timeoutMs, maxRows);
+  await rows.open(statement, int64);
+  return rows;
 }
 
-function read(cursor: Cursor<Row>, count: number): Promise<Row[]> {
-  return new Promise((resolve, reject) => {
-    cursor.read(count, (error, rows) => {
-      if (error)
-        reject(error); // null or undefined when all is well
-      else resolve(rows);
-    });
-  });
-}
-
-class Rows {
-  count = 0;
+class Rows implements RowStream, AsyncIterator<Buffer> {
+  columns: readonly Column[] = [];
+  readonly lines: AsyncIterable<Buffer> = { [Symbol.asyncIterator]: () => this };
+  #count = 0;
+  #rows: Row[] = [];
+  /** Of the next read: as many as make a piece. */
+  #atOnce = FIRST_ROWS;
+  #cursor: Cursor<Row> | undefined;
+  #plan: RowPlan | undefined;
+  #isOver = false;
+  #isLate = false;
   readonly #lease: Lease;
-  readonly #cursor: Cursor<Row>;
-  readonly #plan: RowPlan;
+  readonly #signal: AbortSignal;
+  readonly #timeoutMs: number | undefined;
   readonly #maxRows: number;
 
-  constructor(lease: Lease, cursor: Cursor<Row>, plan: RowPlan, maxRows: number) {
+  constructor(lease: Lease, signal: AbortSignal, timeoutMs: number | undefined, maxRows: number) {
     this.#lease = lease;
-    this.#cursor = cursor;
-    this.#plan = plan;
+    this.#signal = signal;
+    this.#timeoutMs = timeoutMs;
     this.#maxRows = maxRows;
+    signal.addEventListener("abort", this.#cancel);
   }
 
-  /** @throws PAYLOAD_TOO_LARGE when there are more than the caller wants. */
-  check(more: number): void {
-    if (this.count + more > this.#maxRows) throw tooManyRows(this.#maxRows);
+  count(): number {
+    return this.#count;
   }
 
-  async *lines(first: Row[], end: () => void): AsyncGenerator<Buffer> {
-    let isComplete = false;
-    try {
-      let rows = first;
-      while (rows.length > 0) {
-        this.check(rows.length);
-        const piece = Buffer.from(rows.map((row) => `${this.#plan.toJson(row)}\n`).join(""));
-        this.count += rows.length;
-        yield piece;
-        const atOnce = Math.ceil((PIECE_BYTES * rows.length) / piece.length);
-        rows = await read(this.#cursor, Math.min(MAX_ROWS_AT_ONCE, atOnce));
-      }
-      await this.#lease.session.run([word("COMMIT")]);
-      isComplete = true;
-    } catch (error) {
-      throw translate(error);
-    } finally {
-      if (!isComplete) this.#lease.cancel();
-      end();
+  /** Reads the first rows. */
+  open({ sql, params }: Statement, int64: Int64): Promise<void> {
+    const { session } = this.#lease;
+    return this.#guarded(async () => {
+      const { values, plan } = await session.describe({ sql, params }, int64);
+      this.#plan = plan;
+      this.columns = plan.columns;
+      await session.run([word("BEGIN"), word("SET LOCAL statement_timeout = 0")]);
+      this.#cursor = session.client.query(new Cursor<Row>(sql, values, RAW));
+      await this.#read(this.#cursor);
+    });
+  }
+
+  async next(): Promise<IteratorResult<Buffer, undefined>> {
+    const [cursor, plan] = [this.#cursor, this.#plan];
+    if (this.#isOver || cursor === undefined || plan === undefined) return { done: true, value: undefined };
+    if (this.#rows.length === 0) {
+      await this.#guarded(() => this.#lease.session.run([word("COMMIT")]));
+      this.#end();
+      return { done: true, value: undefined };
     }
+    const piece = Buffer.from(this.#rows.map((row) => `${plan.toJson(row)}\n`).join(""));
+    this.#count += this.#rows.length;
+    this.#atOnce = Math.min(MAX_ROWS_AT_ONCE, Math.ceil((PIECE_BYTES * this.#rows.length) / piece.length));
+    await this.#guarded(() => this.#read(cursor));
+    return { done: false, value: piece };
+  }
+
+  /** Whoever stops early leaves a cursor open: the connection ends with it. */
+  async return(): Promise<IteratorResult<Buffer, undefined>> {
+    if (!this.#isOver) this.#cancel();
+    this.#end();
+    return { done: true, value: undefined };
+  }
+
+  async #read(cursor: Cursor<Row>): Promise<void> {
+    this.#rows = await new Promise((resolve, reject) => {
+      cursor.read(this.#atOnce, (error, rows) => {
+        if (error)
+          reject(error); // null or undefined when all is well
+        else resolve(rows);
+      });
+    });
+    if (this.#count + this.#rows.length > this.#maxRows) throw tooManyRows(this.#maxRows);
+  }
+
+  /** Ends all when `work` fails or takes longer than the caller wants. */
+  async #guarded(work: () => Promise<unknown>): Promise<void> {
+    const timer = this.#timeoutMs === undefined ? undefined : setTimeout(this.#late, this.#timeoutMs);
+    try {
+      this.#signal.throwIfAborted();
+      await work();
+    } catch (error) {
+      this.#cancel();
+      this.#end();
+      if (this.#signal.aborted) throw this.#signal.reason;
+      throw this.#isLate ? outOfTime(this.#timeoutMs ?? 0) : translate(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  readonly #late = (): void => {
+    this.#isLate = true;
+    this.#cancel();
+  };
+
+  readonly #cancel = (): void => this.#lease.cancel();
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#signal.removeEventListener("abort", this.#cancel);
+    this.#lease.release();
   }
 }

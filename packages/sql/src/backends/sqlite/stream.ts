@@ -21,16 +21,21 @@ async function* cut({ rows }: Success): AsyncGenerator<Buffer> {
 /** Of a read, which goes on only as the lines are taken. @param timeoutMs For each piece. */
 export function streamOfPieces(pieces: Pieces, text: Text, timeoutMs: number | undefined): RowStream {
   let piece = pieces.first;
-  async function* lines(): AsyncGenerator<Buffer> {
-    try {
-      if (piece.rows !== "") yield Buffer.from(piece.rows);
-      while (piece.hasMore) {
-        piece = await pieces.next(timeoutMs);
-        if (piece.rows !== "") yield Buffer.from(piece.rows);
-      }
-    } finally {
-      pieces.stop();
+  let isFresh = true;
+  const end = (): IteratorResult<Buffer, undefined> => {
+    pieces.stop();
+    return { done: true, value: undefined };
+  };
+  const next = async (): Promise<IteratorResult<Buffer, undefined>> => {
+    while (!isFresh || piece.rows === "") {
+      if (!piece.hasMore) return end();
+      piece = await pieces.next(timeoutMs);
+      isFresh = true;
     }
-  }
-  return { columns: columnsOf(piece, text), lines: lines(), count: () => piece.count };
+    isFresh = false;
+    return { done: false, value: Buffer.from(piece.rows) };
+  };
+  // Not a generator: one that is given up before its first piece would never come to its end.
+  const lines = { [Symbol.asyncIterator]: () => ({ next, return: async () => end() }) };
+  return { columns: columnsOf(piece, text), lines, count: () => piece.count };
 }
