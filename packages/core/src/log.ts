@@ -5,6 +5,9 @@ import { type DestinationStream, type LoggerOptions, pino } from "pino";
 export const LOG_LEVELS = ["error", "warn", "info", "debug", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+const GATHERED_MS = 20;
+const GATHERED_CHARACTERS = 16_384;
+
 type Write = (fields: Readonly<Record<string, unknown>>, message: string) => void;
 
 /** What the core writes to; a pino logger is one. */
@@ -29,10 +32,16 @@ export async function createLog(level: LogLevel = "info", destination?: Destinat
   return pino(options, pretty({ colorize: true, translateTime: "HH:MM:ss.l", sync: true }));
 }
 
-/** Writes the lines of one turn of the event loop at once: a busy server would pay a system call for each. */
+/**
+ * Writes lines together, some milliseconds late at most: a busy server would pay a system call for each, and wake whoever
+ * reads them. What is left is written when the process ends, unless it is killed.
+ */
 function gathered(destination: DestinationStream): DestinationStream {
   let waiting = "";
+  let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
     const text = waiting;
     waiting = "";
     if (text !== "") destination.write(text);
@@ -40,8 +49,9 @@ function gathered(destination: DestinationStream): DestinationStream {
   process.on("exit", flush);
   return {
     write: (line) => {
-      if (waiting === "") setImmediate(flush);
       waiting += line;
+      if (waiting.length >= GATHERED_CHARACTERS) flush();
+      else timer ??= setTimeout(flush, GATHERED_MS).unref();
     },
   };
 }
