@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { createGzip, gzip } from "node:zlib";
 import { discardRest } from "./body.ts";
 import type { HttpCall } from "./call.ts";
-import { errorBody, type MikcarError } from "./errors.ts";
+import { errorBody, MikcarError } from "./errors.ts";
 import type { Reply } from "./routes.ts";
 
 const gzipBuffer = promisify(gzip);
@@ -151,10 +151,19 @@ async function sendStream(
   await ended(response);
 }
 
-/** Resolves when `chunk` may be used for something else. @throws when the other end has gone. */
+/**
+ * Resolves when `chunk` may be used for something else. @throws when the other end has gone: of a write that is under way
+ * when the socket ends, an answer only tells that it is closed.
+ */
 function written(stream: Writable, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    stream.write(chunk, (error) => (error ? reject(error) : resolve()));
+    const onClose = (): void => reject(clientGone());
+    stream.once("close", onClose);
+    stream.write(chunk, (error) => {
+      stream.off("close", onClose);
+      if (error) onClose();
+      else resolve();
+    });
   });
 }
 
@@ -177,7 +186,7 @@ function ended(response: ServerResponse): Promise<void> {
 }
 
 function clientGone(): Error {
-  return new Error("the client went away");
+  return new MikcarError("TIMEOUT", "the client went away");
 }
 
 function wantsGzip(call: HttpCall, status: number, type: string | undefined, headers: Reply["headers"]): boolean {

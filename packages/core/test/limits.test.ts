@@ -67,6 +67,21 @@ describe("a call that takes too long", () => {
     expect(answer.json).toEqual({ size: pauses });
   });
 
+  it("closes the source of each answer whose client leaves in the middle of it", async () => {
+    const server = await start((builder) => builder);
+    const LEAVES = 60;
+
+    for (let leave = 0; leave < LEAVES; leave++) {
+      const socket = await raw(server, "");
+      socket.once("data", () => socket.destroy());
+      socket.write(head("GET /echo/many/1000"));
+    }
+
+    const closed = (): number => server.echo.events.filter((event) => event === "stream closed").length;
+    await until("all are closed", () => closed() === LEAVES);
+    expect(server.logged.filter((line) => line.includes('"error"'))).toEqual([]);
+  });
+
   it("is cut off when its client stops reading the answer", async () => {
     const server = await start((builder) => builder.timeoutMs(100));
 

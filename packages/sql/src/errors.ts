@@ -51,6 +51,15 @@ export function sqlState(error: unknown): string | undefined {
   return (error.details as Partial<SqlErrorDetails> | undefined)?.sqlstate; // details of ours, or of another shape
 }
 
+/** A plan was older than the schema: the transaction can be run again at once, nobody has won over it. */
+export function staleError(cause: unknown): MikcarError {
+  return new MikcarError("CONFLICT", "the schema has changed under a statement", { details: { stale: true }, cause });
+}
+
+export function isStale(error: unknown): boolean {
+  return error instanceof MikcarError && (error.details as { stale?: boolean } | undefined)?.stale === true;
+}
+
 /** It lost to another transaction, and may succeed when it is run again. */
 export function isRetryable(error: unknown): boolean {
   const state = sqlState(error);

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Param } from "./backend.ts";
 
 export const MAX_STATEMENTS = 1000;
-export const MAX_PARAMS = 65_535; // what the protocol of Postgres can count
+export const MAX_PARAMS = 32_766; // what SQLite can count, and pg can read back from Postgres
 const MAX_DEPTH = 200;
 const MAX_TIMEOUT_MS = 86_400_000;
 

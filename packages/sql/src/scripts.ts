@@ -3,7 +3,7 @@
 import { type Call, MikcarError } from "@mikcar/core";
 import { audited } from "./audit.ts";
 import type { Isolation, SqlBackend, Transaction } from "./backend.ts";
-import { isRetryable, sqlError, sqlState } from "./errors.ts";
+import { isRetryable, isStale, sqlError, sqlState } from "./errors.ts";
 import { Contention } from "./contention.ts";
 import type { ScriptEngine, ScriptLine } from "./script/engine.ts";
 import { Slots } from "./slots.ts";
@@ -66,20 +66,21 @@ export class Scripts {
   async run(request: ScriptRequest, call: Call): Promise<ScriptOutcome> {
     const input = stringifyExact(request.input);
     const deadline = { leftMs: this.#limits.timeoutMs };
-    const outcome = await this.#slots.run(call.signal, async () => {
-      if (this.#contention.has(request.source)) return undefined;
-      const first = await this.#attempt(request, input, call, deadline, false);
-      if (first === undefined) this.#contention.add(request.source);
-      return first;
-    });
-    if (outcome !== undefined) return outcome;
-    return this.#lane.run(call.signal, async () => {
+    const attempt = async (exclusive: boolean): Promise<ScriptOutcome | "lost"> => {
       for (;;) {
         call.signal.throwIfAborted();
-        const next = await this.#attempt(request, input, call, deadline, true);
-        if (next !== undefined) return next;
+        const outcome = await this.#attempt(request, input, call, deadline, exclusive);
+        if (outcome !== "stale" && !(exclusive && outcome === "lost")) return outcome;
       }
+    };
+    const outcome = await this.#slots.run(call.signal, async () => {
+      if (this.#contention.has(request.source)) return "lost";
+      const first = await attempt(false);
+      if (first === "lost") this.#contention.add(request.source);
+      return first;
     });
+    if (outcome !== "lost") return outcome;
+    return this.#lane.run(call.signal, async () => (await attempt(true)) as ScriptOutcome); // it goes on until it wins
   }
 
   async close(): Promise<void> {
@@ -87,14 +88,14 @@ export class Scripts {
     await (await this.#engine)?.close();
   }
 
-  /** @returns undefined when it lost to another transaction and has time left to try again. */
+  /** @returns `lost` to another transaction, or under a plan that was `stale`, with time left to try again. */
   async #attempt(
     { source, isolation = "serializable" }: ScriptRequest,
     input: string,
     call: Call,
     deadline: { leftMs: number },
     exclusive: boolean,
-  ): Promise<ScriptOutcome | undefined> {
+  ): Promise<ScriptOutcome | "lost" | "stale"> {
     const engine = await this.#open();
     const { signal, headers, traceId, log } = call;
     const transaction = this.#backend.begin({ isolation, exclusive, signal, maxBytes: MAX_RESULT_BYTES });
@@ -117,13 +118,13 @@ export class Scripts {
     } catch (error) {
       await transaction.rollback();
       deadline.leftMs -= performance.now() - startedAt;
-      const lost = [run.failure, error].find((one) => isRetryable(one) || (!exclusive && hasWaitedTooLong(one)));
-      if (lost === undefined) throw error;
-      if (deadline.leftMs > 0) {
-        run.lines.length = 0; // the next run says them again
-        return undefined;
-      }
-      throw lost;
+      const reasons = [run.failure, error];
+      const lost = reasons.find((one) => isRetryable(one) || (!exclusive && hasWaitedTooLong(one)));
+      const again = lost ?? reasons.find(isStale);
+      if (again === undefined) throw error;
+      if (deadline.leftMs <= 0) throw again;
+      run.lines.length = 0; // the next run says them again
+      return lost === undefined ? "stale" : "lost";
     } finally {
       for (const { level, text } of run.lines)
         log[level]({ service: "sql", trace_id: traceId, script: text }, "script");

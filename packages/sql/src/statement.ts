@@ -7,15 +7,17 @@ import { type Dialect, type Token, tokens } from "./tokens.ts";
 export interface Reading {
   /**
    * The verb in upper case, behind comments and CTEs: `INSERT` for `WITH … INSERT`, and for a CTE that inserts below a
-   * SELECT. Empty when there is none.
+   * SELECT. `OTHER` for a word that is no verb of these databases, empty when there is none.
    */
   readonly kind: string;
   /** The table it is about, as written, without quotes: `public.users`; undefined when it names none. */
   readonly table: string | undefined;
   /** By its words it changes nothing: SELECT, VALUES, EXPLAIN, SHOW … A function in it may still write. */
   readonly isRead: boolean;
-  /** It leaves a temporary table with the connection. */
+  /** It makes a temporary table. */
   readonly isTemporary: boolean;
+  /** It may leave something with the connection that no other caller must meet: settings, locks, temporary tables. */
+  readonly isSpoiling: boolean;
   /** Why a caller may not run it: it is none, or would change the connection, which is shared. Undefined: it may. */
   readonly refusal: Refusal | undefined;
 }
@@ -33,6 +35,8 @@ export interface Statement extends Reading {
 
 /** Texts whose reading is kept: one program has few of them, and calls them often. */
 const KEPT_READINGS = 1000;
+/** In characters; longer ones are read again each time. */
+const KEPT_TEXT_LENGTH = 16 * 1024;
 /** Enough for the verb and the table of any statement that is not made to hide them. */
 const MAX_TOKENS = 2000;
 const MAX_TABLE_LENGTH = 200;
@@ -41,6 +45,20 @@ const READS = new Set(["SELECT", "VALUES", "TABLE", "SHOW", "EXPLAIN", "PRAGMA"]
 const CHANGES = new Set(["INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"]);
 const MAIN_VERBS = new Set([...CHANGES, "SELECT", "VALUES", "TABLE"]);
 const TRANSACTION = new Set(["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"]);
+/** Verbs that either database has: nothing else that stands in a caller's text comes into a log. */
+const VERBS = new Set([
+  ...READS,
+  ...CHANGES,
+  ...TRANSACTION,
+  ...(
+    "CREATE ALTER DROP TRUNCATE GRANT REVOKE COMMENT SECURITY VACUUM ANALYZE REINDEX CLUSTER REFRESH LOCK CALL DO SET RESET " +
+    "DISCARD LISTEN UNLISTEN NOTIFY PREPARE EXECUTE DEALLOCATE DECLARE FETCH MOVE CLOSE LOAD COPY CHECKPOINT IMPORT REASSIGN " +
+    "ATTACH DETACH"
+  ).split(" "),
+]);
+/** Code of the server that may do anything to its connection, and the functions that are known to. */
+const SPOILING_VERBS = new Set(["DO", "CALL"]);
+const SPOILING = /set_config|pg_temp|advisory_lock|dblink_connect/i;
 /** What stays with a connection of Postgres when the call is over. */
 const SESSION = new Set("SET RESET DISCARD LISTEN UNLISTEN PREPARE EXECUTE DEALLOCATE DECLARE LOAD COPY".split(" "));
 /** Verbs whose next word is no table. */
@@ -63,7 +81,7 @@ export function statement(sql: string, params: readonly Param[], dialect: Dialec
   if (reading === undefined) {
     reading = readStatement(sql, dialect);
     if (known.size >= KEPT_READINGS) known.delete(known.keys().next().value ?? "");
-    known.set(sql, reading);
+    if (sql.length <= KEPT_TEXT_LENGTH) known.set(sql, reading);
   }
   return { sql, params, ...reading };
 }
@@ -79,14 +97,16 @@ export function readStatement(sql: string, dialect: Dialect): Reading {
   const hidden = hiddenChange(words, start === "WITH" ? main : 0, start);
   const at = hidden ?? main;
   const kind = hidden === undefined ? verb : keyword(words[hidden]);
-  const isTemporary = has(words, "TEMP") || has(words, "TEMPORARY");
+  const hasTemporary = has(words, "TEMP") || has(words, "TEMPORARY");
+  const isTemporary = hasTemporary && (!READS.has(verb) || has(words, "INTO"));
 
   return {
-    kind: start === "EXPLAIN" ? "EXPLAIN" : kind,
+    kind: start === "EXPLAIN" ? "EXPLAIN" : VERBS.has(kind) || kind === "" ? kind : "OTHER",
     table:
       start === "EXPLAIN" && hidden === undefined ? undefined : tableOf(words, at, kind)?.slice(0, MAX_TABLE_LENGTH),
     isRead: READS.has(verb) && hidden === undefined && !writesAnyway(words, verb),
-    isTemporary: isTemporary && !READS.has(verb) ? true : isTemporary && has(words, "INTO"),
+    isTemporary,
+    isSpoiling: isTemporary || all.length === MAX_TOKENS || SPOILING_VERBS.has(verb) || SPOILING.test(sql),
     refusal: refusal(verb, words, dialect),
   };
 }
@@ -138,8 +158,10 @@ function sharedState(verb: string, words: readonly Token[], dialect: Dialect): s
     return `${verb} is not possible here: every call is a transaction of its own; for several statements use /sql/batch or /sql/script`;
   if (dialect === "sqlite" || !SESSION.has(verb)) return undefined;
   if (verb === "COPY") return "COPY is not possible here: it moves data outside of the answer; use INSERT and SELECT";
-  const isLocal = verb === "SET" && keyword(words[1]) === "LOCAL" && !/^transaction/i.test(words[2]?.text ?? "");
-  if (isLocal) return undefined;
+  const scope = keyword(words[1]);
+  const isLocal =
+    scope === "CONSTRAINTS" || (scope === "LOCAL" && !/^(?:transaction|session)/i.test(words[2]?.text ?? ""));
+  if (verb === "SET" && isLocal) return undefined;
   return `${verb} is not possible here: connections are shared and a call leaves nothing behind; use SET LOCAL in a batch or script`;
 }
 

@@ -12,7 +12,8 @@ export interface Token {
 }
 
 const SPACE = /\s+/y;
-const LINE_COMMENT = /--[^\n]*/y;
+/** To Postgres a carriage return ends a line as well. */
+const LINE_COMMENT: Readonly<Record<Dialect, RegExp>> = { postgres: /--[^\n\r]*/y, sqlite: /--[^\n]*/y };
 const WORD = /[\p{L}_][\p{L}\p{N}_$]*/uy;
 const NUMBER = /\d[\w.]*/y;
 const PARAMETER = /[$?:@]\w*/y;
@@ -33,7 +34,7 @@ export function tokens(sql: string, dialect: Dialect, limit = Infinity): readonl
 
   while (at < sql.length && found.length < limit) {
     const char = sql[at] as string; // at is below the length
-    const skipped = match(SPACE) ?? match(LINE_COMMENT);
+    const skipped = match(SPACE) ?? match(LINE_COMMENT[dialect]);
     if (skipped !== undefined) {
       at += skipped.length;
     } else if (char === "/" && sql[at + 1] === "*") {

@@ -3,10 +3,9 @@
 import { MikcarError } from "@mikcar/core";
 import type { Affected, Isolation } from "../../backend.ts";
 import type { Statement } from "../../statement.ts";
-import { RunError } from "./exchange.ts";
+import { RunError, type StepResult } from "./exchange.ts";
 import { hasArray } from "./params.ts";
-import { affectedOf, type Outcome, type Session } from "./session.ts";
-import { word } from "./transaction.ts";
+import { affectedOf, type Outcome, type Session, word } from "./session.ts";
 
 /** @throws RunError, with `details.statement` in its error when one of the statements has failed. */
 export async function runBatch(
@@ -21,7 +20,7 @@ export async function runBatch(
 
   async function atOnce(): Promise<readonly Affected[]> {
     try {
-      const outcomes = await session.run([begin, ...statements, word("COMMIT")]);
+      const outcomes = await session.run([begin, ...statements, word("COMMIT")], keepNoRows);
       return outcomes.slice(1, -1).map(result);
     } catch (error) {
       throw located(error, error instanceof RunError ? error.step - 1 : -1, statements.length);
@@ -33,7 +32,7 @@ export async function runBatch(
     await session.run([begin]);
     for (const [index, statement] of statements.entries()) {
       try {
-        const [outcome] = await session.run([statement]);
+        const [outcome] = await session.run([statement], keepNoRows);
         results.push(result(outcome as Outcome, index)); // one for the one request
       } catch (error) {
         throw located(error, index, statements.length);
@@ -50,6 +49,10 @@ export async function runBatch(
       throw located(error, index, statements.length);
     }
   }
+}
+
+function keepNoRows({ rows }: StepResult): void {
+  rows.length = 0;
 }
 
 /** The error with the index of its statement; BEGIN and COMMIT have none. */

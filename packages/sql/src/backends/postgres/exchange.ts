@@ -20,6 +20,9 @@ export interface Step {
 export interface StepResult {
   /** In the order of the fields that the statement was described with. */
   readonly rows: (readonly (string | null)[])[];
+  /** Also of those that were not kept. */
+  count: number;
+  /** About what the rows have as JSON. */
   sizeBytes: number;
   /** The command tag, `INSERT 0 1`; undefined when there is more than the limit. */
   tag: string | undefined;
@@ -45,10 +48,13 @@ interface Wire {
 /** The step at which an exchange failed: all before it were done, none behind it. */
 export class StepError extends Error {
   readonly step: number;
+  /** It had its parameters and may have begun to run. */
+  readonly isBound: boolean;
 
-  constructor(step: number, cause: unknown) {
+  constructor(step: number, isBound: boolean, cause: unknown) {
     super("a statement failed", { cause });
     this.step = step;
+    this.isBound = isBound;
   }
 }
 
@@ -78,6 +84,9 @@ export class Exchange implements Submittable {
   readonly #described: Prepared[] = [];
   #describedAt = 0;
   #at = 0;
+  #isBound = false;
+  /** What each row has in JSON beside its values. */
+  #overhead = 0;
   #current: StepResult = emptyResult();
 
   /** @param closed Names of prepared statements to give up on the way. */
@@ -127,9 +136,15 @@ export class Exchange implements Submittable {
     this.#describe([]);
   }
 
+  handleBindComplete(): void {
+    this.#isBound = true;
+    this.#overhead = overheadOf(this.#steps[this.#at]?.prepared.fields ?? []);
+  }
+
   handleDataRow({ fields, length }: { readonly fields: readonly (string | null)[]; readonly length: number }): void {
     this.#current.rows.push(fields);
-    this.#current.sizeBytes += length;
+    this.#current.count += 1;
+    this.#current.sizeBytes += length + this.#overhead;
     this.#onRow?.(this.#current);
   }
 
@@ -161,7 +176,7 @@ export class Exchange implements Submittable {
 
   /** `pg` takes this exchange off the connection then, so the end of the server's answer is waited for here. */
   handleError(error: Error | DatabaseError, connection?: Connection): void {
-    const failed = new StepError(this.#at, error);
+    const failed = new StepError(this.#at, this.#isBound, error);
     const isFromServer = "severity" in error && (error as DatabaseError).severity !== "FATAL";
     if (!isFromServer || connection === undefined) return this.#settle.reject(failed);
     const wire = connection as unknown as Wire;
@@ -185,7 +200,13 @@ export class Exchange implements Submittable {
     this.#results.push(this.#current);
     this.#current = emptyResult();
     this.#at += 1;
+    this.#isBound = false;
   }
+}
+
+/** Names with their quotes and colons; the values are counted as they come. */
+function overheadOf(fields: readonly Field[]): number {
+  return fields.reduce((size, { name }) => size + name.length + 4, 2);
 }
 
 /** The steps as executions, when all are prepared and none is only to be described. */
@@ -199,5 +220,5 @@ function executions(steps: readonly Step[]): Execution[] | undefined {
 }
 
 function emptyResult(): StepResult {
-  return { rows: [], sizeBytes: 0, tag: undefined };
+  return { rows: [], count: 0, sizeBytes: 0, tag: undefined };
 }

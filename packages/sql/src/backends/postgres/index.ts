@@ -20,9 +20,9 @@ import type { Statement } from "../../statement.ts";
 import { runBatch } from "./batch.ts";
 import { RunError, type StepResult } from "./exchange.ts";
 import { Connections } from "./pool.ts";
-import { affectedOf, type Outcome, type Session } from "./session.ts";
+import { affectedOf, type Outcome, type Session, word } from "./session.ts";
 import { openStream } from "./stream.ts";
-import { PostgresTransaction, word } from "./transaction.ts";
+import { PostgresTransaction } from "./transaction.ts";
 import { readUrl } from "./url.ts";
 
 export const open: Open<SqlBackend> = async (url) => new Postgres(new Connections(readUrl(url)));
@@ -37,28 +37,37 @@ class Postgres implements SqlBackend {
 
   query(statement: Statement, options: QueryOptions): Promise<Rows> {
     const { maxRows, maxBytes = Infinity, int64 = "number" } = options;
-    // A change that gives too many rows must be undone, which takes a transaction around it.
-    if (maxRows !== undefined && !statement.isRead) return this.#limitedChange(statement, options, maxRows);
-    return this.#call(options, async (session, cancel) => {
-      const isTooLarge = ({ sizeBytes }: StepResult): boolean => sizeBytes > maxBytes && statement.isRead;
-      const onRow = (result: StepResult): void => {
-        if (!isTooLarge(result)) return;
-        result.rows.length = 0; // what still comes until the server has stopped is not kept
-        cancel(resultTooLarge(maxBytes));
-      };
-      const limit = maxRows === undefined ? 0 : maxRows + 1;
-      const [outcome] = await session.run([{ ...statement, limit }], onRow);
-      if (outcome !== undefined && isTooLarge(outcome.result)) throw resultTooLarge(maxBytes);
-      if (maxRows !== undefined && rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
-      return session.rows(outcome as Outcome, int64); // one for the one request
-    });
+    // A change that gives too much must be undone, which takes a transaction around it.
+    const isLimited = maxRows !== undefined || UNBOUNDED.has(statement.kind);
+    if (isLimited && !statement.isRead) return this.#limitedChange(statement, options);
+    return this.#call(
+      options,
+      async (session, cancel) => {
+        const isTooLarge = ({ sizeBytes }: StepResult): boolean => sizeBytes > maxBytes && statement.isRead;
+        const onRow = (result: StepResult): void => {
+          if (!isTooLarge(result)) return;
+          result.rows.length = 0; // what still comes until the server has stopped is not kept
+          cancel(resultTooLarge(maxBytes));
+        };
+        const limit = maxRows === undefined ? 0 : maxRows + 1;
+        const [outcome] = await session.run([{ ...statement, limit }], onRow);
+        if (outcome !== undefined && isTooLarge(outcome.result)) throw resultTooLarge(maxBytes);
+        if (maxRows !== undefined && rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
+        return session.rows(outcome as Outcome, int64, statement.isRead ? maxBytes : Infinity); // one for the one request
+      },
+      statement,
+    );
   }
 
   execute(statement: Statement, options: CallOptions): Promise<Affected> {
-    return this.#call(options, async (session) => {
-      const [outcome] = await session.run([statement]);
-      return affectedOf(outcome as Outcome); // one for the one request
-    });
+    return this.#call(
+      options,
+      async (session) => {
+        const [outcome] = await session.run([statement], keepNoRows);
+        return affectedOf(outcome as Outcome); // one for the one request
+      },
+      statement,
+    );
   }
 
   stream(statement: Statement, options: QueryOptions): Promise<RowStream> {
@@ -66,39 +75,48 @@ class Postgres implements SqlBackend {
   }
 
   batch(statements: readonly Statement[], { isolation, ...options }: BatchOptions): Promise<readonly Affected[]> {
-    const isSpoiling = statements.some(({ isTemporary }) => isTemporary);
-    return this.#call(options, (session) => runBatch(session, statements, isolation), isSpoiling);
+    const isSpoiling = statements.some((statement) => statement.isSpoiling);
+    return this.#call(options, (session) => runBatch(session, statements, isolation), { isSpoiling });
   }
 
   begin(options: BeginOptions): Transaction {
     return new PostgresTransaction(this.#connections, options);
   }
 
-  async ping(): Promise<void> {
-    await this.#call({ signal: new AbortController().signal }, (session) =>
-      session.run([{ ...word("SELECT 1"), kind: "SELECT" }]),
-    );
+  ping(): Promise<void> {
+    return this.#connections.ping();
   }
 
   close(): Promise<void> {
     return this.#connections.close();
   }
 
-  #limitedChange(statement: Statement, options: QueryOptions, maxRows: number): Promise<Rows> {
-    return this.#call(options, async (session) => {
-      const [, outcome] = await session.run([word("BEGIN"), { ...statement, limit: maxRows + 1 }]);
-      if (rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
-      const rows = await session.rows(outcome as Outcome, options.int64 ?? "number"); // one for each request
-      await session.run([word("COMMIT")]);
-      return rows;
-    });
+  #limitedChange(
+    statement: Statement,
+    { maxRows = Infinity, maxBytes = Infinity, int64 = "number", ...options }: QueryOptions,
+  ): Promise<Rows> {
+    const limit = maxRows === Infinity ? 0 : maxRows + 1;
+    return this.#call(
+      options,
+      async (session, cancel) => {
+        const onRow = (result: StepResult): void => {
+          if (result.sizeBytes > maxBytes) cancel(resultTooLarge(maxBytes));
+        };
+        const [, outcome] = await session.run([word("BEGIN"), { ...statement, limit }], onRow);
+        if (rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
+        const rows = await session.rows(outcome as Outcome, int64, maxBytes); // one for each request
+        await session.run([word("COMMIT")]);
+        return rows;
+      },
+      statement,
+    );
   }
 
   /** Runs `work`, and once more when all that was wrong is a plan older than the schema. */
   async #call<T>(
     options: CallOptions,
     work: (session: Session, cancel: (reason: Error) => void) => Promise<T>,
-    isSpoiling = false,
+    { isSpoiling }: Pick<Statement, "isSpoiling">,
   ): Promise<T> {
     try {
       return await this.#connections.call(options, work, isSpoiling);
@@ -112,6 +130,13 @@ class Postgres implements SqlBackend {
       throw error instanceof RunError ? error.error : error;
     }
   }
+}
+
+/** Changes that may give rows out of all proportion to what was asked. */
+const UNBOUNDED = new Set(["UPDATE", "DELETE", "MERGE"]);
+
+function keepNoRows(result: StepResult): void {
+  result.rows.length = 0;
 }
 
 function rowCount(outcome: Outcome | undefined): number {

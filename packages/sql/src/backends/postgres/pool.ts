@@ -5,21 +5,23 @@ import pg, { type PoolClient, type PoolConfig } from "pg";
 import type { CallOptions } from "../../backend.ts";
 import { cancelStatement } from "./cancel.ts";
 import { RunError } from "./exchange.ts";
-import { Catalog, Session } from "./session.ts";
+import { Slots } from "../../slots.ts";
+import { Catalog, Session, word } from "./session.ts";
 import { translate } from "./translate.ts";
 import type { PostgresConfig } from "./url.ts";
 
 /** A server that does not react to a cancel request within this time is left: the connection is cut. */
 const CANCEL_MS = 2000;
+const MAX_WAITING_STREAMS = 1000;
 const NO_TLS = /does not support SSL/;
 
-/** A connection in use. It goes back to the pool with `release`, once. */
+/** A connection in use. It goes back to the pool with `release`, once; a spoiled one is closed then. */
 export interface Lease {
   readonly session: Session;
-  /** Cancels what runs now, or what comes next; it then fails, and the connection is closed at `release`. */
+  /** Cancels what runs now, or what comes next; it then fails, and the connection is spoiled. */
   cancel(): void;
-  /** The connection is closed at `release`: something stays on it that nobody else may meet. */
-  spoil(): void;
+  /** Rolls back a transaction that is open. */
+  settle(): Promise<void>;
   release(): void;
 }
 
@@ -30,38 +32,69 @@ export class Connections {
   #isTlsOptional: boolean;
   #isClosed = false;
   readonly #sessions = new WeakMap<PoolClient, Session>();
+  /** Readers that are slow hold no more than half of the connections. */
+  readonly #streams: Slots;
 
   constructor({ pool, isTlsOptional }: PostgresConfig) {
     this.#config = pool;
     this.#isTlsOptional = isTlsOptional;
     this.#pool = newPool(pool);
+    this.#streams = new Slots(Math.max(1, Math.floor((pool.max ?? 2) / 2)), MAX_WAITING_STREAMS);
   }
 
   /** @throws UNAVAILABLE when the server does not answer, or all connections stay busy for `connect_timeout`. */
-  async lease(): Promise<Lease> {
+  async lease(signal?: AbortSignal): Promise<Lease> {
     if (this.#isClosed) throw unavailable("the backend is closed");
+    signal?.throwIfAborted();
     const client = await this.#connect();
     const session = this.#sessions.get(client) ?? new Session(client, this.catalog);
     this.#sessions.set(client, session);
-    let isBroken = false;
     let isCancelled = false;
-    return {
+    const settle = async (): Promise<void> => {
+      if (session.isSpoiled || client.getTransactionStatus() === "I") return;
+      await session.run([word("ROLLBACK")]).catch(() => {
+        session.isSpoiled = true; // what cannot be rolled back ends with its connection
+      });
+    };
+    const lease: Lease = {
       session,
       cancel: () => {
         if (isCancelled) return;
         isCancelled = true;
-        isBroken = true; // the request may come late, and must not hit another call
+        session.isSpoiled = true; // the request may come late, and must not hit another call
         void this.#cancel(client);
       },
-      spoil: () => {
-        isBroken = true;
+      settle,
+      release: () => {
+        if (session.isSpoiled || client.getTransactionStatus() === "I") client.release(session.isSpoiled);
+        else void settle().then(() => client.release(session.isSpoiled));
       },
-      release: () => client.release(isBroken || session.isLost || client.getTransactionStatus() !== "I"),
     };
+    if (signal?.aborted !== true) return lease;
+    lease.release();
+    throw signal.reason;
+  }
+
+  /** As `lease`, when fewer streams than half of the connections are open. */
+  leaseForStream(signal: AbortSignal): Promise<Lease> {
+    return new Promise((resolve, reject) => {
+      const held = (): Promise<void> =>
+        new Promise((end, fail) => {
+          this.lease(signal).then((lease) => {
+            const release = (): void => {
+              lease.release();
+              end();
+            };
+            resolve({ ...lease, release });
+          }, fail);
+        });
+      this.#streams.run(signal, held).catch(reject);
+    });
   }
 
   /**
-   * Runs `work` on a connection. When the signal is aborted, the time is up or `work` asks for it, its statement is cancelled on the server.
+   * Runs `work` on a connection. When the signal is aborted, the time is up or `work` asks for it, its statement is
+   * cancelled on the server.
    * @param isSpoiling The connection is not used again.
    * @throws The signal's reason, TIMEOUT, or what `work` failed with.
    */
@@ -70,30 +103,52 @@ export class Connections {
     work: (session: Session, cancel: (reason: Error) => void) => Promise<T>,
     isSpoiling = false,
   ): Promise<T> {
-    signal.throwIfAborted();
-    const startedAt = performance.now();
-    const lease = await this.lease();
-    if (isSpoiling) lease.spoil();
+    let lease: Lease | undefined;
     let reason: unknown;
+    const givenUp = Promise.withResolvers<never>();
+    givenUp.promise.catch(() => undefined); // mostly nobody waits for it
     const stop = (why: unknown): void => {
       reason ??= why;
-      lease.cancel();
+      if (lease === undefined) givenUp.reject(why);
+      else lease.cancel();
     };
     const onAbort = (): void => stop(signal.reason);
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => stop(outOfTime(timeoutMs)), Math.max(0, timeoutMs - (performance.now() - startedAt)));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(outOfTime(timeoutMs)), timeoutMs);
     signal.addEventListener("abort", onAbort);
     try {
-      signal.throwIfAborted();
+      const coming = this.lease(signal);
+      lease = await Promise.race([coming, givenUp.promise]).catch((error: unknown) => {
+        coming.then((late) => late.release()).catch(() => undefined); // its failure is the one that is thrown, or too late
+        throw error;
+      });
+      if (isSpoiling) lease.session.isSpoiled = true;
       return await work(lease.session, stop);
     } catch (error) {
       throw reason ?? (error instanceof RunError ? error : translate(error));
     } finally {
       signal.removeEventListener("abort", onAbort);
       clearTimeout(timer);
-      lease.release();
+      lease?.release();
+    }
+  }
+
+  /** One round trip; on a connection of its own when all are busy. */
+  async ping(): Promise<void> {
+    if (this.#isClosed) throw unavailable("the backend is closed");
+    const { idleCount, totalCount } = this.#pool;
+    if (idleCount > 0 || totalCount < (this.#config.max ?? 1)) {
+      await this.call({ signal: new AbortController().signal }, (session) => session.run([word("SELECT 1")]));
+      return;
+    }
+    const client = new pg.Client(this.#config);
+    client.on("error", () => undefined); // the query fails with it
+    try {
+      await client.connect();
+      await client.query("SELECT 1");
+    } catch (error) {
+      throw translate(error);
+    } finally {
+      await client.end();
     }
   }
 
@@ -118,8 +173,9 @@ export class Connections {
   }
 
   async #cancel(client: PoolClient): Promise<void> {
-    await cancelStatement(client, this.#config);
-    setTimeout(() => destroy(client), CANCEL_MS).unref();
+    const timer = setTimeout(() => destroy(client), CANCEL_MS).unref();
+    await cancelStatement(client, this.#config, CANCEL_MS);
+    client.once("end", () => clearTimeout(timer));
   }
 }
 

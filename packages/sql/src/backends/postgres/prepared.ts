@@ -16,6 +16,8 @@ export interface Prepared {
 
 /** Each costs the server some kilobytes for as long as the connection lives. */
 const MAX_STATEMENTS = 200;
+/** In characters; longer texts are prepared anew each time. */
+const MAX_LENGTH = 16 * 1024;
 
 export class PreparedStatements {
   readonly #byText = new Map<string, Prepared>();
@@ -32,7 +34,6 @@ export class PreparedStatements {
       this.#byText.set(text, known);
       return known;
     }
-    if (this.#byText.size >= MAX_STATEMENTS) this.forget(this.#byText.keys().next().value ?? "");
     const prepared: Prepared = {
       name: `m${this.#count++}`,
       text,
@@ -43,6 +44,12 @@ export class PreparedStatements {
     };
     this.#byText.set(text, prepared);
     return prepared;
+  }
+
+  /** Gives up what is too much, the longest unused first. Not while an exchange is under way: it may use any of them. */
+  trim(used: readonly string[]): void {
+    for (const text of used) if (text.length > MAX_LENGTH) this.forget(text);
+    while (this.#byText.size > MAX_STATEMENTS) this.forget(this.#byText.keys().next().value ?? "");
   }
 
   forget(text: string): void {

@@ -5,7 +5,7 @@ import type { Column, Int64, QueryOptions, RowStream } from "../../backend.ts";
 import { tooManyRows } from "../../errors.ts";
 import type { Statement } from "../../statement.ts";
 import { type Connections, type Lease, outOfTime } from "./pool.ts";
-import { word } from "./transaction.ts";
+import { word } from "./session.ts";
 import { translate } from "./translate.ts";
 import type { RowPlan } from "./values.ts";
 
@@ -23,8 +23,9 @@ export async function openStream(
   statement: Statement,
   { signal, timeoutMs, maxRows = Infinity, int64 = "number" }: QueryOptions,
 ): Promise<RowStream> {
-  signal.throwIfAborted();
-  const rows = new Rows(await connections.lease(), signal, timeoutMs, maxRows);
+  const lease = await connections.leaseForStream(signal);
+  if (statement.isSpoiling) lease.session.isSpoiled = true;
+  const rows = new Rows(lease, signal, timeoutMs, maxRows);
   await rows.open(statement, int64);
   return rows;
 }
@@ -33,7 +34,8 @@ class Rows implements RowStream, AsyncIterator<Buffer> {
   columns: readonly Column[] = [];
   readonly lines: AsyncIterable<Buffer> = { [Symbol.asyncIterator]: () => this };
   #count = 0;
-  #rows: Row[] = [];
+  /** Read, and not given yet. */
+  #rows: Row[] | undefined;
   /** Of the next read: as many as make a piece. */
   #atOnce = FIRST_ROWS;
   #cursor: Cursor<Row> | undefined;
@@ -66,22 +68,23 @@ class Rows implements RowStream, AsyncIterator<Buffer> {
       this.columns = plan.columns;
       await session.run([word("BEGIN"), word("SET LOCAL statement_timeout = 0")]);
       this.#cursor = session.client.query(new Cursor<Row>(sql, values, RAW));
-      await this.#read(this.#cursor);
+      this.#rows = await this.#read(this.#cursor);
     });
   }
 
   async next(): Promise<IteratorResult<Buffer, undefined>> {
     const [cursor, plan] = [this.#cursor, this.#plan];
     if (this.#isOver || cursor === undefined || plan === undefined) return { done: true, value: undefined };
-    if (this.#rows.length === 0) {
+    const rows = this.#rows ?? (await this.#guarded(() => this.#read(cursor)));
+    this.#rows = undefined;
+    if (rows.length === 0) {
       await this.#guarded(() => this.#lease.session.run([word("COMMIT")]));
       this.#end();
       return { done: true, value: undefined };
     }
-    const piece = Buffer.from(this.#rows.map((row) => `${plan.toJson(row)}\n`).join(""));
-    this.#count += this.#rows.length;
-    this.#atOnce = Math.min(MAX_ROWS_AT_ONCE, Math.ceil((PIECE_BYTES * this.#rows.length) / piece.length));
-    await this.#guarded(() => this.#read(cursor));
+    const piece = Buffer.from(rows.map((row) => `${plan.toJson(row)}\n`).join(""));
+    this.#count += rows.length;
+    this.#atOnce = Math.min(MAX_ROWS_AT_ONCE, Math.ceil((PIECE_BYTES * rows.length) / piece.length));
     return { done: false, value: piece };
   }
 
@@ -92,23 +95,24 @@ class Rows implements RowStream, AsyncIterator<Buffer> {
     return { done: true, value: undefined };
   }
 
-  async #read(cursor: Cursor<Row>): Promise<void> {
-    this.#rows = await new Promise((resolve, reject) => {
-      cursor.read(this.#atOnce, (error, rows) => {
+  async #read(cursor: Cursor<Row>): Promise<Row[]> {
+    const rows = await new Promise<Row[]>((resolve, reject) => {
+      cursor.read(this.#atOnce, (error, some) => {
         if (error)
           reject(error); // null or undefined when all is well
-        else resolve(rows);
+        else resolve(some);
       });
     });
-    if (this.#count + this.#rows.length > this.#maxRows) throw tooManyRows(this.#maxRows);
+    if (this.#count + rows.length > this.#maxRows) throw tooManyRows(this.#maxRows);
+    return rows;
   }
 
   /** Ends all when `work` fails or takes longer than the caller wants. */
-  async #guarded(work: () => Promise<unknown>): Promise<void> {
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
     const timer = this.#timeoutMs === undefined ? undefined : setTimeout(this.#late, this.#timeoutMs);
     try {
       this.#signal.throwIfAborted();
-      await work();
+      return await work();
     } catch (error) {
       this.#cancel();
       this.#end();
