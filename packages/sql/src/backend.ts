@@ -22,7 +22,7 @@ export interface QueryOptions extends CallOptions {
   readonly int64?: Int64 | undefined;
   /** One row more and the call is PAYLOAD_TOO_LARGE, without effect. */
   readonly maxRows?: number | undefined;
-  /** As `maxRows`, in bytes of JSON; statements that write are not held to it. */
+  /** As `maxRows`, in bytes of JSON; an INSERT may be exempt. */
   readonly maxBytes?: number | undefined;
 }
 
@@ -103,5 +103,6 @@ export interface SqlBackend extends Backend {
   stream(statement: Statement, options: QueryOptions): Promise<RowStream>;
   /** All or nothing. A failure has `details.statement`, the index of the one that failed. */
   batch(statements: readonly Statement[], options: BatchOptions): Promise<readonly Affected[]>;
+  /** @throws UNAVAILABLE when it is known already that nothing can be written. */
   begin(options: BeginOptions): Transaction;
 }

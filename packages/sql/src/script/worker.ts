@@ -1,6 +1,6 @@
 /** One child of the sandbox as this process sees it: it gives it scripts, answers their statements, and ends it. */
 
-import { errorBody, isMikcarError, parseJson } from "@mikcar/core";
+import { errorBody, isMikcarError, parseJson, unavailable } from "@mikcar/core";
 import { Child, siblingModule } from "../channel.ts";
 import { type ChildFrame, decodeChild, encodeRun, refusal, STOP } from "./frames.ts";
 import { ResidentMemory } from "./memory.ts";
@@ -48,6 +48,7 @@ export class Worker {
   #killAt = 0;
   #firstBytes = 0;
   #idleBytes = 0;
+  #lastBytes = 0;
   #usedMs = Infinity;
   #startedAt = 0;
 
@@ -86,6 +87,7 @@ export class Worker {
     this.#deadline = startedAt + timeoutMs;
     this.#killAt = 0;
     this.#startedAt = startedAt;
+    this.#lastBytes = 0;
     this.#measure();
     run.onAbort = () => this.#stop(run);
 
@@ -111,7 +113,9 @@ export class Worker {
     } else if (now >= this.#deadline + GRACE_MS) {
       run.timeOut();
       this.kill();
-    } else if ((this.#memory.read() ?? 0) > this.#idleBytes + (run.job.memoryMb + MARGIN_MB) * MIB) {
+    } else {
+      this.#lastBytes = this.#memory.read() ?? 0;
+      if (this.#lastBytes <= this.#idleBytes + (run.job.memoryMb + MARGIN_MB) * MIB) return;
       run.runOutOfMemory();
       this.kill();
     }
@@ -202,12 +206,20 @@ export class Worker {
     return id;
   }
 
+  /** V8 aborts when it gets no memory, and the system kills whoever has taken much of it; else somebody else has. */
+  #lose(): void {
+    const run = this.#run;
+    const hasMuch = this.#lastBytes > this.#idleBytes + ((run?.job.memoryMb ?? 0) / 2) * MIB;
+    if (this.#child.process.signalCode !== "SIGKILL" || hasMuch) run?.runOutOfMemory();
+    else run?.fail(unavailable("the script's process was killed from outside", { headers: { "Retry-After": "1" } }));
+  }
+
   async #end(): Promise<void> {
     await this.#child.ended;
     const isKilled = this.#state === "ending";
     this.#state = "ending";
     this.#memory.close();
-    if (!isKilled) this.#run?.runOutOfMemory(); // V8 aborts when it gets no memory, and the system kills for it
+    if (!isKilled) this.#lose();
     this.#owner.onEnd(this, this.#hasStarted);
   }
 }

@@ -41,6 +41,7 @@ export class Connection {
   readonly #events: Events;
   readonly #slots = new Map<Text, { readonly slot: number; frame: number }>();
   #frame = 0;
+  #isEnding = false;
 
   /** Starts the process; what is sent meanwhile waits for it. */
   constructor(settings: Settings, events: Events) {
@@ -86,12 +87,13 @@ export class Connection {
 
   /** Ends the process if it is at work on just this job. */
   killIfRunning(job: Job): void {
-    this.isKilled = true;
+    this.isKilled = true; // until it shows that it lives
     this.#child.watch(job.id);
   }
 
   kill(): void {
     this.isKilled = true;
+    this.#isEnding = true;
     this.#child.kill();
   }
 
@@ -100,6 +102,7 @@ export class Connection {
   }
 
   #read(frame: string): void {
+    this.isKilled = this.#isEnding;
     switch (frame[0]) {
       case Kind.answers:
         readAnswers(frame, 1, (answer) => {

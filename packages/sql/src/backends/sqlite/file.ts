@@ -1,16 +1,18 @@
 /** The database file: where it is, and whether it can be used. */
 
-import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, existsSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type ConfigUrl, configError } from "@mikcar/core";
+import { type ConfigUrl, configError, unavailable } from "@mikcar/core";
 
 export interface DatabaseFile {
   /** Absolute. */
   readonly path: string;
   /** False: it is gone with the backend. */
   readonly isDurable: boolean;
+  /** @throws UNAVAILABLE when the file was removed or replaced: what is written to the old one would be gone with it. */
+  check(): void;
   /** Removes what is not to last. */
   remove(): void;
 }
@@ -36,11 +38,21 @@ export function openFile({ path: place, scheme }: ConfigUrl): DatabaseFile {
     useWal(file.path);
   } catch (cause) {
     const reason = explain(cause as Error & { errcode?: number; code?: string }); // of node:fs or node:sqlite
-    if (reason === undefined) return file;
-    file.remove();
-    throw configError(`${place} ${reason}`, { cause });
+    if (reason !== undefined) {
+      file.remove();
+      throw configError(`${place} ${reason}`, { cause });
+    }
   }
-  return file;
+  const inode = inodeOf(file.path);
+  const check = (): void => {
+    if (inodeOf(file.path) === inode) return;
+    throw unavailable("the database file was removed or replaced; start the sidecar anew to use what is there now");
+  };
+  return { ...file, check };
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
 }
 
 function useWal(path: string): void {
@@ -75,7 +87,7 @@ function explain({ errcode, code, message }: Error & { errcode?: number; code?: 
  * Several connections can share a database only through a file; this one is in memory where the system has a folder
  * for that. Its name tells the process it belongs to, so that what a killed one has left can be removed.
  */
-function memoryFile(): DatabaseFile {
+function memoryFile(): Omit<DatabaseFile, "check"> {
   const parent = existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir();
   removeAbandoned(parent);
   const folder = mkdtempSync(join(parent, `mikcar-sql-${processSpace()}-${process.pid}-`)); // mode 0700

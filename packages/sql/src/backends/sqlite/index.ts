@@ -54,6 +54,7 @@ class SqliteSql implements SqlBackend {
   }
 
   async ping(): Promise<void> {
+    this.#file.check();
     await this.query(PING, { signal: new AbortController().signal });
   }
 
@@ -64,16 +65,16 @@ class SqliteSql implements SqlBackend {
 
   async query(statement: Statement, options: QueryOptions): Promise<Rows> {
     const one = sendable(statement);
-    return rowsOf(await this.#run(statement, jobOf(one, statement, options, Flag.rows)), one.text);
+    return rowsOf(await this.#run(statement, jobOf(one, options, Flag.rows)), one.text);
   }
 
   async execute(statement: Statement, options: CallOptions): Promise<Affected> {
-    return affectedOf(await this.#run(statement, jobOf(sendable(statement), statement, options, 0)));
+    return affectedOf(await this.#run(statement, jobOf(sendable(statement), options, 0)));
   }
 
   async stream(statement: Statement, options: QueryOptions): Promise<RowStream> {
     const one = sendable(statement);
-    const job = jobOf(one, statement, options, Flag.rows | Flag.lines);
+    const job = jobOf(one, options, Flag.rows | Flag.lines);
     if (!statement.isRead) return streamOf(await this.#run(statement, job), one.text);
     this.#begin(job);
     return streamOfPieces(await this.#readers.stream(job), one.text, options.timeoutMs);
@@ -82,12 +83,14 @@ class SqliteSql implements SqlBackend {
   async batch(statements: readonly Statement[], options: BatchOptions): Promise<readonly Affected[]> {
     if (statements.length === 0) return [];
     const job = new Job(statements.map(sendableOfBatch), options);
+    this.#file.check();
     this.#begin(job);
     if (!job.isOver) this.#writer.submit("batch", job);
     return batchOf(await job.result);
   }
 
   begin({ signal }: BeginOptions): Transaction {
+    this.#file.check();
     return new SqliteTransaction(
       signal,
       (turn) => {
@@ -107,6 +110,7 @@ class SqliteSql implements SqlBackend {
   }
 
   #run(statement: Statement, job: Job): Job["result"] {
+    if (!statement.isRead) this.#file.check();
     this.#begin(job);
     if (job.isOver) return job.result;
     if (statement.isRead) this.#readers.submit(job);
@@ -136,10 +140,9 @@ class SqliteSql implements SqlBackend {
   }
 }
 
-function jobOf(one: Sendable, { isRead }: Statement, options: QueryOptions, flags: number): Job {
+function jobOf(one: Sendable, options: QueryOptions, flags: number): Job {
   const int64 = options.int64 === "string" ? Flag.int64AsString : 0;
-  const maxBytes = isRead ? options.maxBytes : undefined;
-  const { signal, timeoutMs, maxRows } = options;
+  const { signal, timeoutMs, maxRows, maxBytes } = options;
   return new Job([one], { signal, timeoutMs, maxRows, maxBytes, flags: flags | int64 } satisfies JobOptions);
 }
 

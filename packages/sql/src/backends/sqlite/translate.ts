@@ -1,5 +1,6 @@
 /** SQLite's failures as ours, with the SQLSTATE that Postgres has for the same fault. */
 
+import { constants } from "node:buffer";
 import { type MikcarError, unavailable } from "@mikcar/core";
 import { resultTooLarge, type SqlErrorDetails, sqlError, tooManyRows } from "../../errors.ts";
 import { type Answer, type Failure, Fault } from "./wire.ts";
@@ -29,6 +30,9 @@ const BY_CODE: Readonly<Record<number, string>> = {
   [Fault.refused]: "42501",
   [Fault.secondStatement]: "42601",
 };
+/** What V8 and node:sqlite say of a value that no string can hold; the last when it is a blob's or a row's. */
+const TOO_LONG = /string longer|Invalid string length|array length|Iterator result|allocation failed/i;
+const MAX_STRING_LENGTH = constants.MAX_STRING_LENGTH;
 const BUSY = 5;
 const ERROR = 1;
 
@@ -54,6 +58,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
 export function translate({ code, message, index }: Failure): MikcarError {
   if (code === Fault.tooManyRows) return tooManyRows(Number(message));
   if (code === Fault.tooManyBytes) return resultTooLarge(Number(message));
+  if (code === Fault.other && TOO_LONG.test(message)) return resultTooLarge(MAX_STRING_LENGTH);
   if ((code & 0xff) === BUSY && code > 0) {
     return unavailable("the database file is locked by another process", { headers: { "Retry-After": "1" } });
   }

@@ -87,7 +87,10 @@ export class Database {
 
   /** @returns A failure under `id`, else undefined. */
   begin(id: number): string | undefined {
-    return this.#control(this.#begin, id);
+    this.#running[0] = id; // it may wait long for another program's lock
+    const failure = this.#control(this.#begin, id);
+    this.#running[0] = 0;
+    return failure;
   }
 
   /** @returns A failure under `id`, else undefined: then it is on the disk. */

@@ -130,7 +130,7 @@ function endTransaction(id: number, isCommit: boolean): void {
 
 /** On failure all of `ids` are told. */
 function begin(ids: readonly number[]): boolean {
-  const failure = database.begin(0);
+  const failure = database.begin(ids.length === 1 ? (ids[0] ?? 0) : 0);
   if (failure === undefined) return true;
   const [, code, message] = JSON.parse(failure) as [number, number, string]; // as writeFailure has it
   answer(ids.map((id) => writeFailure({ id, code, message, index: -1 })).join(""));
