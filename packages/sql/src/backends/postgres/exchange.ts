@@ -28,8 +28,13 @@ export interface StepResult {
   tag: string | undefined;
 }
 
-/** Called with the size of a result while it grows. */
+/** Called with a result while it grows. */
 export type OnRow = (result: StepResult) => void;
+
+/** For results of which only the number of rows is wanted. */
+export const keepNoRows: OnRow = ({ rows }) => {
+  rows.length = 0;
+};
 
 /** The messages this makes that the typings of `pg` do not have. */
 interface Wire {

@@ -18,7 +18,7 @@ import type {
 import { resultTooLarge, tooManyRows } from "../../errors.ts";
 import type { Statement } from "../../statement.ts";
 import { runBatch } from "./batch.ts";
-import { RunError, type StepResult } from "./exchange.ts";
+import { keepNoRows, RunError, type StepResult } from "./exchange.ts";
 import { Connections } from "./pool.ts";
 import { affectedOf, type Outcome, type Session, word } from "./session.ts";
 import { openStream } from "./stream.ts";
@@ -35,25 +35,29 @@ class Postgres implements SqlBackend {
     this.#connections = connections;
   }
 
-  query(statement: Statement, options: QueryOptions): Promise<Rows> {
-    const { maxRows, maxBytes = Infinity, int64 = "number" } = options;
-    // A change that gives too much must be undone, which takes a transaction around it.
-    const isLimited = maxRows !== undefined || UNBOUNDED.has(statement.kind);
-    if (isLimited && !statement.isRead) return this.#limitedChange(statement, options);
+  query(
+    statement: Statement,
+    { maxRows = Infinity, maxBytes = Infinity, int64 = "number", ...options }: QueryOptions,
+  ): Promise<Rows> {
+    // A change that gives too much must be undone, which takes a transaction around it, and a second round trip.
+    const isUndoable = !statement.isRead && (maxRows !== Infinity || UNBOUNDED.has(statement.kind));
+    const mostBytes = statement.isRead || isUndoable ? maxBytes : Infinity;
+    const request = { ...statement, limit: maxRows === Infinity ? 0 : maxRows + 1 };
     return this.#call(
       options,
       async (session, cancel) => {
-        const isTooLarge = ({ sizeBytes }: StepResult): boolean => sizeBytes > maxBytes && statement.isRead;
         const onRow = (result: StepResult): void => {
-          if (!isTooLarge(result)) return;
+          if (result.sizeBytes <= mostBytes) return;
           result.rows.length = 0; // what still comes until the server has stopped is not kept
           cancel(resultTooLarge(maxBytes));
         };
-        const limit = maxRows === undefined ? 0 : maxRows + 1;
-        const [outcome] = await session.run([{ ...statement, limit }], onRow);
-        if (outcome !== undefined && isTooLarge(outcome.result)) throw resultTooLarge(maxBytes);
-        if (maxRows !== undefined && rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
-        return session.rows(outcome as Outcome, int64, statement.isRead ? maxBytes : Infinity); // one for the one request
+        const outcomes = await session.run(isUndoable ? [word("BEGIN"), request] : [request], onRow);
+        const outcome = outcomes.at(-1) as Outcome; // one for each request
+        if (outcome.result.sizeBytes > mostBytes) throw resultTooLarge(maxBytes);
+        if (outcome.result.count > maxRows) throw tooManyRows(maxRows);
+        const rows = await session.rows(outcome, int64, mostBytes);
+        if (isUndoable) await session.run([word("COMMIT")]);
+        return rows;
       },
       statement,
     );
@@ -91,27 +95,6 @@ class Postgres implements SqlBackend {
     return this.#connections.close();
   }
 
-  #limitedChange(
-    statement: Statement,
-    { maxRows = Infinity, maxBytes = Infinity, int64 = "number", ...options }: QueryOptions,
-  ): Promise<Rows> {
-    const limit = maxRows === Infinity ? 0 : maxRows + 1;
-    return this.#call(
-      options,
-      async (session, cancel) => {
-        const onRow = (result: StepResult): void => {
-          if (result.sizeBytes > maxBytes) cancel(resultTooLarge(maxBytes));
-        };
-        const [, outcome] = await session.run([word("BEGIN"), { ...statement, limit }], onRow);
-        if (rowCount(outcome) > maxRows) throw tooManyRows(maxRows);
-        const rows = await session.rows(outcome as Outcome, int64, maxBytes); // one for each request
-        await session.run([word("COMMIT")]);
-        return rows;
-      },
-      statement,
-    );
-  }
-
   /** Runs `work`, and once more when all that was wrong is a plan older than the schema. */
   async #call<T>(
     options: CallOptions,
@@ -134,11 +117,3 @@ class Postgres implements SqlBackend {
 
 /** Changes that may give rows out of all proportion to what was asked. */
 const UNBOUNDED = new Set(["UPDATE", "DELETE", "MERGE"]);
-
-function keepNoRows(result: StepResult): void {
-  result.rows.length = 0;
-}
-
-function rowCount(outcome: Outcome | undefined): number {
-  return outcome?.result.rows.length ?? 0;
-}

@@ -1,6 +1,6 @@
 /** Connections, and calls on them that can be cancelled. */
 
-import { isMikcarError, timeout, unavailable } from "@mikcar/core";
+import { timeout, unavailable } from "@mikcar/core";
 import pg, { type PoolClient, type PoolConfig } from "pg";
 import type { CallOptions } from "../../backend.ts";
 import { cancelStatement } from "./cancel.ts";
@@ -29,7 +29,7 @@ export class Connections {
   readonly catalog: Catalog = new Catalog();
   #pool: pg.Pool;
   #config: PoolConfig;
-  #isTlsOptional: boolean;
+  readonly #isTlsOptional: boolean;
   #isClosed = false;
   readonly #sessions = new WeakMap<PoolClient, Session>();
   /** Readers that are slow hold no more than half of the connections. */
@@ -159,17 +159,22 @@ export class Connections {
   }
 
   async #connect(): Promise<PoolClient> {
+    const pool = this.#pool;
     try {
-      return await this.#pool.connect();
+      return await pool.connect();
     } catch (error) {
-      if (!this.#isTlsOptional || !NO_TLS.test(String(error))) throw isMikcarError(error) ? error : translate(error);
-      this.#isTlsOptional = false;
-      this.#config = { ...this.#config, ssl: false };
-      const old = this.#pool;
-      this.#pool = newPool(this.#config);
-      await old.end();
-      return this.#connect();
+      if (this.#isTlsOptional && NO_TLS.test(String(error)) && pool === this.#pool) this.#leaveTls();
+      if (pool === this.#pool) throw translate(error);
+      return this.#connect(); // somebody has found out meanwhile that there is no TLS
     }
+  }
+
+  /** The server has none, and none is asked for. */
+  #leaveTls(): void {
+    this.#config = { ...this.#config, ssl: false };
+    const old = this.#pool;
+    this.#pool = newPool(this.#config);
+    old.end().catch(() => undefined); // it has no connection that works
   }
 
   async #cancel(client: PoolClient): Promise<void> {

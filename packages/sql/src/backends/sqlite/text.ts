@@ -3,7 +3,7 @@
 import type { Column, Param } from "../../backend.ts";
 import { sqlError } from "../../errors.ts";
 import type { Statement } from "../../statement.ts";
-import { exactInteger } from "@mikcar/core";
+import { stringifyExact } from "../../json.ts";
 import { Effect, type WireParam } from "./wire.ts";
 
 export interface Text {
@@ -118,9 +118,7 @@ function toWire(param: Param): WireParam {
     case "boolean":
       return param ? 1 : 0;
     default:
-      return param === null
-        ? null
-        : JSON.stringify(param, (_key, value: unknown) => (typeof value === "bigint" ? exactInteger(value) : value));
+      return param === null ? null : stringifyExact(param);
   }
 }
 

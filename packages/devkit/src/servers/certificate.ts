@@ -1,0 +1,41 @@
+/** A certificate for `localhost`, valid for a hundred years, and the authority that signed it: for tests, and worthless elsewhere. */
+
+export interface Certificate {
+  /** PEM, as are the others. */
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export const LOCALHOST: Certificate = {
+  authority: `-----BEGIN CERTIFICATE-----
+MIIBljCCAT2gAwIBAgIUHCTn3HDauyHUftSga4ymKWbE/hkwCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVbWlrY2FyIHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyNDIxNDEz
+N1oYDzIxMjYxMDMxMjE0MTM3WjAgMR4wHAYDVQQDDBVtaWtjYXIgdGVzdCBhdXRo
+b3JpdHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAT89RD86/+6wlEGETGATt9E
+H+VQo0VpHTVw/0IYDXAuyPzNOIqz92h2HcWtIzjYWq3usBWAR/M2+oXOprJqcbpX
+o1MwUTAdBgNVHQ4EFgQU86FZMu4xE+bO3xK2q7suQT+qwrcwHwYDVR0jBBgwFoAU
+86FZMu4xE+bO3xK2q7suQT+qwrcwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQD
+AgNHADBEAiBoba6Y2NHYa4EMwh/HOSUMZWxR3kT+JQEiOrR5FQKlWQIgUSmSfelb
+CMQZUNgbusJdcutorXcT+39ZicA3zDzGOU0=
+-----END CERTIFICATE-----
+`,
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBkDCCATagAwIBAgIUHv74HV8guLcn1lxAGQR7Rw8hhO0wCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVbWlrY2FyIHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyNDIxNDEz
+N1oYDzIxMjYxMDMxMjE0MTM3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAAQnlf6BEE20ptTo9SJ8pGZiLQ9mKBtTIZasT/2g
+CMuajbhc5gUPoO8v9Xd4B7ZoKvywezUTY0Q0MLfV07Rqwfg5o1gwVjAUBgNVHREE
+DTALgglsb2NhbGhvc3QwHQYDVR0OBBYEFO4HyvovseP5Q5HILVzItAVPWQv5MB8G
+A1UdIwQYMBaAFPOhWTLuMRPmzt8Stqu7LkE/qsK3MAoGCCqGSM49BAMCA0gAMEUC
+IQDpM5VrC1aFXsotrCIozdwIi1ETS61RTiUF+ymbXx8vhwIgR1bEkeBGQabzkvV6
+sB4YXKhsfUSn4ut5GS78YDIIgdc=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgBf5B8L7LKPpqhsLs
+YvXHJlNk3HrHl5/gJDaenLFc7xehRANCAAQnlf6BEE20ptTo9SJ8pGZiLQ9mKBtT
+IZasT/2gCMuajbhc5gUPoO8v9Xd4B7ZoKvywezUTY0Q0MLfV07Rqwfg5
+-----END PRIVATE KEY-----
+`,
+};
