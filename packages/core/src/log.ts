@@ -5,6 +5,8 @@ import { type DestinationStream, type LoggerOptions, pino } from "pino";
 export const LOG_LEVELS = ["error", "warn", "info", "debug", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** One for all logs of the process. */
+let standardOutput: DestinationStream | undefined;
 const GATHERED_MS = 20;
 const GATHERED_CHARACTERS = 16_384;
 
@@ -27,7 +29,7 @@ export async function createLog(level: LogLevel = "info", destination?: Destinat
   const options: LoggerOptions = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const lines: LoggerOptions = { ...options, formatters: { level: named } };
   if (destination !== undefined) return pino(lines, destination);
-  if (!process.stdout.isTTY) return pino(lines, gathered(pino.destination({ dest: 1, sync: true })));
+  if (!process.stdout.isTTY) return pino(lines, (standardOutput ??= gathered(pino.destination({ dest: 1, sync: true }))));
   const { default: pretty } = await import("pino-pretty");
   return pino(options, pretty({ colorize: true, translateTime: "HH:MM:ss.l", sync: true }));
 }
