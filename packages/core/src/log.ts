@@ -29,7 +29,8 @@ export async function createLog(level: LogLevel = "info", destination?: Destinat
   const options: LoggerOptions = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const lines: LoggerOptions = { ...options, formatters: { level: named } };
   if (destination !== undefined) return pino(lines, destination);
-  if (!process.stdout.isTTY) return pino(lines, (standardOutput ??= gathered(pino.destination({ dest: 1, sync: true }))));
+  if (!process.stdout.isTTY)
+    return pino(lines, (standardOutput ??= gathered(pino.destination({ dest: 1, sync: true }))));
   const { default: pretty } = await import("pino-pretty");
   return pino(options, pretty({ colorize: true, translateTime: "HH:MM:ss.l", sync: true }));
 }
