@@ -312,9 +312,9 @@ describe("time", () => {
     const call = sql.query("SELECT pg_sleep(1000)", [], { timeout_ms: 300 });
     await until("it runs", async () => (await sleepers()) > 0);
 
-    process.kill(pid, "SIGSTOP");
+    await server.freeze(pid);
     const { status } = await call;
-    process.kill(pid, "SIGCONT");
+    await server.thaw(pid);
 
     expect(status).toBe(408);
     expect(await sql.rows("SELECT 1 AS a")).toEqual([{ a: 1 }]);

