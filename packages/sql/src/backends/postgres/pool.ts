@@ -116,11 +116,9 @@ export class Connections {
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(outOfTime(timeoutMs)), timeoutMs);
     signal.addEventListener("abort", onAbort);
     try {
+      const mustWait = this.#pool.idleCount === 0;
       const coming = this.lease(signal);
-      lease = await Promise.race([coming, givenUp.promise]).catch((error: unknown) => {
-        coming.then((late) => late.release()).catch(() => undefined); // its failure is the one that is thrown, or too late
-        throw error;
-      });
+      lease = await (mustWait ? firstOf(coming, givenUp.promise) : coming);
       if (isSpoiling) lease.session.isSpoiled = true;
       return await work(lease.session, stop);
     } catch (error) {
@@ -182,6 +180,14 @@ export class Connections {
     await cancelStatement(client, this.#config, CANCEL_MS);
     client.once("end", () => clearTimeout(timer));
   }
+}
+
+/** A lease, unless its caller gives up before; one that comes later goes back at once. */
+function firstOf(coming: Promise<Lease>, givenUp: Promise<never>): Promise<Lease> {
+  return Promise.race([coming, givenUp]).catch((error: unknown) => {
+    coming.then((late) => late.release()).catch(() => undefined); // it failed itself: that is the error, or too late
+    throw error;
+  });
 }
 
 function newPool(config: PoolConfig): pg.Pool {
