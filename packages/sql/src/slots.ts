@@ -32,7 +32,7 @@ export class Slots {
 
   #wait(signal: AbortSignal): Promise<void> {
     if (this.#waiting.length >= this.#maxWaiting) {
-      throw unavailable(`${this.#maxWaiting} scripts wait already`, { headers: { "Retry-After": "1" } });
+      throw unavailable(`${this.#maxWaiting} calls wait for a place already`, { headers: { "Retry-After": "1" } });
     }
     return new Promise((resolve, reject) => {
       const start = (): void => {
