@@ -77,7 +77,7 @@ it.each(Object.keys(databases))(`stream ${ROWS} rows of %s in flat memory, to a 
       body: JSON.stringify({ sql: text }),
     });
   await (await query("SELECT 1 AS i")).text();
-  const idle = memory(program);
+  const idle = memory(program, "VmRSS");
 
   let lines = 0;
   let pieces = 0;
@@ -87,21 +87,19 @@ it.each(Object.keys(databases))(`stream ${ROWS} rows of %s in flat memory, to a 
     if (pieces % 500 === 0) await new Promise((resolve) => setTimeout(resolve, 5)); // slower than the database
   }
 
-  const peak = peakMemory(program);
+  const peak = memory(program, "VmHWM");
   await program.stop();
   expect(lines).toBe(ROWS);
   expect((peak - idle) / MIB).toBeLessThan(60);
 });
 
-function status({ pid }: RunningProgram, field: string): number {
-  const text = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(text)?.[1]) * 1024;
-}
-
-function memory(program: RunningProgram): number {
-  return status(program, "VmRSS");
-}
-
-function peakMemory(program: RunningProgram): number {
-  return status(program, "VmHWM");
+/** Of the program and the processes it has started. @param field VmRSS or VmHWM: proc_pid_status(5). */
+function memory({ pid }: RunningProgram, field: string): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  const pids = [String(pid), ...(children === "" ? [] : children.split(" "))];
+  const kilobytes = pids.map((id) => {
+    const text = readFileSync(`/proc/${id}/status`, "utf8");
+    return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(text)?.[1]);
+  });
+  return kilobytes.reduce((sum, size) => sum + size, 0) * 1024;
 }

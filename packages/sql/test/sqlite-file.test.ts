@@ -56,3 +56,16 @@ it("refuses a value that no string can hold as too large", async () => {
   expect([status, json.code]).toEqual([413, "PAYLOAD_TOO_LARGE"]);
   expect(await sql.rows("SELECT 1 AS a")).toEqual([{ a: 1 }]);
 });
+
+it("tells the row that an INSERT has made, in a batch too, and of no other statement", async () => {
+  const execute = (text: string): ReturnType<Client["post"]> => sql.post("/execute", { sql: text });
+  await execute("INSERT INTO t VALUES (1)");
+
+  const inserted = await execute("INSERT INTO t VALUES (2)");
+  const updated = await execute("UPDATE t SET a = 3");
+  const batch = await sql.batch("INSERT INTO t VALUES (4)", "DELETE FROM t");
+
+  expect(inserted.json).toEqual({ rows_affected: 1, last_insert_id: 2 });
+  expect(updated.json).toEqual({ rows_affected: 2 });
+  expect(batch.json.results).toEqual([{ rows_affected: 1, last_insert_id: 3 }, { rows_affected: 3 }]);
+});

@@ -92,7 +92,6 @@ export function harden(): void {
   }
 
   function strictArguments(): IArguments {
-    // eslint-disable-next-line prefer-rest-params -- its accessors are what is wanted
-    return arguments;
+    return arguments; // its accessors are what is wanted
   }
 }

@@ -152,6 +152,21 @@ export function scripts(current: Current): void {
     expect(await sql.rows("SELECT name FROM people")).toEqual([{ name: "Ada" }]);
   });
 
+  it.each([
+    ["loops", "for (;;);", "SCRIPT_TIMEOUT"],
+    ["fills its memory", "const all = []; for (;;) all.push(new Array(1000).fill({}))", "SCRIPT_MEMORY"],
+    ["recurses without end", "const deeper = () => deeper(); deeper()", "SCRIPT_MEMORY"],
+  ])("leaves no transaction open behind a script that %s in the midst of one", async (_what, hostile, code) => {
+    const { sql, harness } = current;
+
+    const { status, json } = await sql.script(`${INSERT} ${hostile}`);
+
+    expect([status, json.code]).toEqual([422, code]);
+    await until("the database is idle", async () => !(await harness.isBusy()));
+    expect(await sql.rows("SELECT * FROM people")).toEqual([]);
+    expect((await sql.script(`${INSERT} return 1`)).status).toBe(200);
+  });
+
   it("stops a script whose caller leaves, and rolls it back", async () => {
     const { sql, harness } = current;
     const leaving = new AbortController();

@@ -20,8 +20,8 @@ interface RawConnection extends EventEmitter {
 
 /**
  * Asks the server to cancel what `client` runs, over a connection of its own; resolves when that is closed, or silent for
- * `timeoutMs`. It may come
- * too late and hit the next statement of the connection, so the client must not be used for another one.
+ * `timeoutMs`. It may come too late and hit the next statement of the connection, so the client must not be used for
+ * another one.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
 export function cancelStatement(
