@@ -46,6 +46,8 @@ export class HttpCall implements Call {
   awaitsContinue = false;
   readonly #context: CallContext;
   #abort: AbortController | undefined;
+  #ending: AbortController | undefined;
+  #isEnding = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, context: CallContext) {
     this.request = request;
@@ -72,6 +74,15 @@ export class HttpCall implements Call {
       });
     }
     return this.#abort.signal;
+  }
+
+  get ending(): AbortSignal {
+    if (this.#ending === undefined) {
+      this.#ending = new AbortController();
+      if (this.#isEnding || this.response.destroyed) this.#ending.abort();
+      else this.response.once("close", () => this.end());
+    }
+    return this.#ending.signal;
   }
 
   param(name: string): string {
@@ -114,12 +125,23 @@ export class HttpCall implements Call {
 
   /** Progress was made: the time limit starts anew. */
   touch(): void {
-    this.deadline = performance.now() + this.#context.timeoutMs;
+    this.extend(0);
+  }
+
+  extend(milliseconds: number): void {
+    this.deadline = performance.now() + this.#context.timeoutMs + milliseconds;
+  }
+
+  /** Ends its waiting. */
+  end(): void {
+    this.#isEnding = true;
+    this.#ending?.abort();
   }
 
   /** Ends the handler's work. */
   abort(reason: MikcarError): void {
     this.#abort?.abort(reason);
+    this.end();
   }
 
   /** Refuses what is known to be too long before the client is told to send it. */

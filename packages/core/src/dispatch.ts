@@ -6,7 +6,7 @@ import { Gate, type GateOptions } from "./auth.ts";
 import { type CallContext, HttpCall } from "./call.ts";
 import { badRequest, isMikcarError, MikcarError, notFound, timeout } from "./errors.ts";
 import { HEALTHY } from "./own.ts";
-import { discardReply, type ExtraHeaders, sendError, sendReply } from "./reply.ts";
+import { discardReply, type ExtraHeaders, reportEnd, sendError, sendReply } from "./reply.ts";
 import type { Call, Method, Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 
@@ -66,12 +66,14 @@ export class Dispatcher {
     const call = new HttpCall(request, response, this.#options);
     call.awaitsContinue = awaitsContinue;
     this.#open.add(call);
+    if (this.#isClosing) call.end();
     void this.#run(call, miss);
   }
 
-  /** Answers from now on close their connection. Resolves when no call is open. */
+  /** Answers from now on close their connection, and calls that wait are ended. Resolves when no call is open. */
   drain(): Promise<void> {
     this.#isClosing = true;
+    for (const call of this.#open) call.end();
     if (this.#open.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onIdle = resolve;
@@ -153,6 +155,7 @@ export class Dispatcher {
   #send(call: HttpCall, reply: Reply): Promise<void> | undefined {
     if (call.isAnswered || call.response.destroyed) return discardReply(reply);
     call.isAnswered = true;
+    if (reply.onEnd !== undefined) reportEnd(call.response, reply.onEnd);
     const sending = sendReply(call, reply, this.#extraHeaders(call));
     if (this.#options.log.isLevelEnabled("debug")) this.#logCall(call);
     return sending;

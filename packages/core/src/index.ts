@@ -22,6 +22,7 @@ export {
   unsupported,
 } from "./errors.ts";
 export { holds, type Preconditions, preconditions } from "./etag.ts";
+export { eventReply, type ServerEvent } from "./events.ts";
 export { type Middleware, type RouterOptions, sidecarRouter } from "./express.ts";
 export { exactInteger, parseJson } from "./json.ts";
 export { createLog, type Log, LOG_LEVELS, type LogLevel } from "./log.ts";

@@ -39,8 +39,22 @@ export function sendError(call: HttpCall, error: MikcarError, extra: ExtraHeader
   return sendWhole(call, error.status, error.headers, JSON.stringify(errorBody(error)), JSON_UTF8, extra);
 }
 
+/** Tells how the answer ends. `finish` comes only when the system has taken every byte; `writableFinished` says less. */
+export function reportEnd(response: ServerResponse, onEnd: (isSent: boolean) => void): void {
+  const onFinish = (): void => {
+    response.off("close", onClose);
+    onEnd(true);
+  };
+  const onClose = (): void => {
+    response.off("finish", onFinish);
+    onEnd(false);
+  };
+  response.once("finish", onFinish).once("close", onClose);
+}
+
 /** Drops a reply that nobody waits for any more; a stream in it is closed. */
 export async function discardReply(reply: Reply): Promise<void> {
+  reply.onEnd?.(false);
   if (isStream(reply.body)) await reply.body[Symbol.asyncIterator]().return?.();
 }
 

@@ -11,6 +11,8 @@ export interface Call {
   readonly headers: IncomingHttpHeaders;
   /** Aborted when the client goes away and when the request runs out of time. Asking for it has a small cost. */
   readonly signal: AbortSignal;
+  /** As `signal`, and aborted when the server begins to drain too: a call that waits for something to happen answers then. */
+  readonly ending: AbortSignal;
   /** Under which the log speaks of this call, and which its answer carries as `X-Trace-Id`. */
   readonly traceId: string;
   /** The server's log, for what is worth a line of its own. Give `trace_id` with it; never a body, a value or a secret. */
@@ -28,6 +30,8 @@ export interface Call {
   bytes(): Promise<Buffer>;
   /** The body as it arrives. The time limit starts anew with each piece. Throws PAYLOAD_TOO_LARGE beyond MAX_OBJECT_BYTES. */
   stream(): AsyncIterable<Buffer>;
+  /** The time limit starts anew, `milliseconds` longer than it is: for a call that waits on purpose. */
+  extend(milliseconds: number): void;
   /** An absolute URL for `path` that needs no token until `expiresAt`. @param path As in the route, with its prefix, decoded. */
   signUrl(method: "GET" | "PUT", path: string, expiresAt: Date): string;
 }
@@ -42,6 +46,11 @@ export interface Reply {
    * Of a stream, the server is done with one piece before it asks for the next, so a source may use its buffer again.
    */
   readonly body?: unknown;
+  /**
+   * Called once when the answer has ended: true when all of it was handed to the system, false when its client had gone
+   * before, or was answered in another way. It must not throw.
+   */
+  readonly onEnd?: (isSent: boolean) => void;
 }
 
 export type Handler<B> = (backend: B, call: Call) => Promise<Reply>;

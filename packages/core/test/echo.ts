@@ -4,11 +4,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import {
   type Backend,
+  type Call,
   createLog,
   defineService,
+  eventReply,
   type Log,
+  type Reply,
   type Routes,
   type Server,
+  type ServerEvent,
   type Service,
   SidecarBuilder,
   unavailable,
@@ -38,6 +42,9 @@ export const routes: Routes<EchoBackend> = [
   ["GET", "/away", async () => Promise.reject(unavailable("secret-of-the-backend")), anything],
   ["GET", "/half", async () => ({ body: half() }), anything],
   ["GET", "/wait", async (echo, call) => ({ body: await wait(echo, call.signal) }), anything],
+  ["GET", "/poll", async (echo, call) => poll(echo, call), anything],
+  ["GET", "/told/:count", async (echo, call) => told(echo, Number(call.param("count"))), anything],
+  ["GET", "/events", async (echo, call) => eventReply(call, ticks(echo, call.ending), 50), anything],
 ];
 
 export const EchoService: Service<EchoBackend> = defineService<EchoBackend>({
@@ -111,4 +118,30 @@ async function wait(echo: EchoBackend, signal: AbortSignal): Promise<string> {
     echo.events.push("aborted");
     throw error;
   }
+}
+
+/** Waits until it is ended, and then has an answer. */
+async function poll(echo: EchoBackend, call: Call): Promise<Reply> {
+  call.extend(60_000);
+  echo.events.push("polling");
+  await ended(call.ending);
+  return { body: "nothing came", onEnd: (isSent) => echo.events.push(isSent ? "sent" : "not sent") };
+}
+
+function told(echo: EchoBackend, size: number): Reply {
+  return { body: Buffer.alloc(size, "t"), onEnd: (isSent) => echo.events.push(isSent ? "sent" : "not sent") };
+}
+
+async function* ticks(echo: EchoBackend, ending: AbortSignal): AsyncGenerator<readonly ServerEvent[]> {
+  try {
+    yield [{ data: "one\r\ntwo" }, { event: "named", id: "7", data: "" }];
+    await ended(ending);
+  } finally {
+    echo.events.push("events over");
+  }
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
