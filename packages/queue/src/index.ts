@@ -1,0 +1,2 @@
+export type { Counts, DeadMessage, Message, QueueBackend, Sending, Source, StopListening, Taken } from "./backend.ts";
+export { DEFAULT_GROUP, EXPIRED, TAKE_BYTES } from "./backend.ts";
