@@ -9,6 +9,7 @@
 
 import { configError, isMikcarError, type MikcarError, unavailable } from "@mikcar/core";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { MemoryDraft } from "./draft.ts";
 import { prepareFile } from "./file.ts";
 import { inTurn } from "./turn.ts";
 
@@ -24,12 +25,17 @@ export interface Range {
   readonly limit?: number;
 }
 
+export interface Entry {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
 /** Reads what is committed. Keys have 1 to 1978 bytes. Every method throws UNAVAILABLE once the environment is closed. */
 export interface Table {
   get(key: Buffer): Buffer | undefined;
   has(key: Buffer): boolean;
   keys(range: Range): Iterable<Buffer>;
-  entries(range: Range): Iterable<{ readonly key: Buffer; readonly value: Buffer }>;
+  entries(range: Range): Iterable<Entry>;
 }
 
 /** The state as the steps of this commit have left it so far. */
@@ -38,6 +44,8 @@ export interface Draft {
   has(table: Table, key: Buffer): boolean;
   put(table: Table, key: Buffer, value: Buffer): void;
   remove(table: Table, key: Buffer): void;
+  /** In order, as they are at the time of the call. */
+  entries(table: Table, range: Range): readonly Entry[];
 }
 
 interface Waiting {
@@ -126,6 +134,13 @@ export class Environment {
     this.#root.resetReadTxn();
   }
 
+  /** A number that every commit of any process raises. It makes reads see what was committed, as `refresh` does. */
+  generation(): number {
+    if (this.#isClosed) throw closed();
+    this.refresh();
+    return this.#control.getEntry(GENERATION)?.version ?? 0;
+  }
+
   /** Waits for the commits under way. From then on, reads throw UNAVAILABLE. Safe to call twice. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -158,13 +173,15 @@ export class Environment {
 
   async #commitBatch(batch: readonly Waiting[]): Promise<readonly Outcome[]> {
     for (;;) {
-      this.refresh();
-      const generation = this.#control.getEntry(GENERATION)?.version ?? 0;
+      const generation = this.generation();
       const draft = new MemoryDraft();
       const outcomes = batch.map(({ step }) => attempt(step, draft));
       if (draft.isEmpty) return outcomes;
       const write = (): void => {
-        draft.writeOut();
+        draft.forEach((table, key, value) => {
+          const { store } = table as LmdbTable; // the only kind that table() makes
+          void (value === undefined ? store.remove(key) : store.put(key, value));
+        });
         void this.#control.put(GENERATION, NOTHING, generation + 1);
       };
       const isWritten =
@@ -223,56 +240,8 @@ class LmdbTable implements Table {
     return this.store.getKeys(range);
   }
 
-  entries(range: Range): Iterable<{ key: Buffer; value: Buffer }> {
+  entries(range: Range): Iterable<Entry> {
     this.#refuseClosed();
     return this.store.getRange(range);
-  }
-}
-
-class MemoryDraft implements Draft {
-  /** By table, then by key in latin1, which maps bytes one to one. */
-  readonly #changes = new Map<Table, Map<string, Buffer | undefined>>();
-
-  get isEmpty(): boolean {
-    return this.#changes.size === 0;
-  }
-
-  get(table: Table, key: Buffer): Buffer | undefined {
-    const changed = this.#changes.get(table);
-    if (changed === undefined) return table.get(key);
-    const name = key.toString("latin1");
-    return changed.has(name) ? changed.get(name) : table.get(key);
-  }
-
-  has(table: Table, key: Buffer): boolean {
-    const changed = this.#changes.get(table);
-    if (changed === undefined) return table.has(key);
-    const name = key.toString("latin1");
-    return changed.has(name) ? changed.get(name) !== undefined : table.has(key);
-  }
-
-  put(table: Table, key: Buffer, value: Buffer): void {
-    this.#changed(table).set(key.toString("latin1"), value);
-  }
-
-  remove(table: Table, key: Buffer): void {
-    this.#changed(table).set(key.toString("latin1"), undefined);
-  }
-
-  /** Hands every change to LMDB; to be called inside a conditional batch. */
-  writeOut(): void {
-    for (const [table, changed] of this.#changes) {
-      const { store } = table as LmdbTable; // the only kind that table() makes
-      for (const [name, value] of changed) {
-        const key = Buffer.from(name, "latin1");
-        void (value === undefined ? store.remove(key) : store.put(key, value));
-      }
-    }
-  }
-
-  #changed(table: Table): Map<string, Buffer | undefined> {
-    let changed = this.#changes.get(table);
-    if (changed === undefined) this.#changes.set(table, (changed = new Map()));
-    return changed;
   }
 }

@@ -1,5 +1,6 @@
 export {
   type Draft,
+  type Entry,
   Environment,
   type EnvironmentOptions,
   openEnvironment,
