@@ -2,11 +2,17 @@
 
 import { configError } from "./errors.ts";
 
-export interface ConfigUrl {
+export interface Host {
+  readonly host: string;
+  readonly port: number | undefined;
+}
+
+export interface ConfigUrl extends Host {
   readonly scheme: string;
   /** Empty for a scheme whose URL names a file. */
   readonly host: string;
-  readonly port: number | undefined;
+  /** All of them, for a scheme that has several: `h1:6379,h2`; else the one that `host` and `port` tell. */
+  readonly hosts: readonly Host[];
   /** Percent-decoded, as are the credentials. For a file scheme everything after `//`, so `file://./data` is `./data`. */
   readonly path: string;
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
@@ -24,9 +30,12 @@ export interface ConfigUrl {
 
 /** Schemes whose URL names a place in the file system and has no host. */
 const FILE_SCHEMES = new Set(["file", "lmdb", "redb", "sqlite"]);
+/** Schemes whose URL names several hosts. */
+const CLUSTER_SCHEMES = new Set(["redis+cluster"]);
 const SECRET_PARAM = /secret|token|pass|key|sig|credential/i;
 const SHAPE = /^([a-z][a-z0-9+.-]*):(?:\/\/)?([^?#]*)(?:\?([^#]*))?$/i;
-const AUTHORITY = /^(?:(.*)@)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?$/;
+const AUTHORITY = /^(?:(.*)@)?([^@]*)$/;
+const HOST = /^(\[[^\]]*\]|[^:/]*)(?::(\d+))?$/;
 
 /**
  * Reads `scheme://[user:password@]host[:port]/path?param=value`.
@@ -41,7 +50,7 @@ export function configUrl(text: string): ConfigUrl {
   const rest = shape[2] ?? "";
   const params = new URLSearchParams(shape[3] ?? "");
   return FILE_SCHEMES.has(scheme)
-    ? new ParsedUrl(scheme, "", undefined, decode(rest), undefined, params)
+    ? new ParsedUrl(scheme, [], decode(rest), undefined, params)
     : networkUrl(scheme, rest, params);
 }
 
@@ -49,17 +58,16 @@ function networkUrl(scheme: string, rest: string, params: URLSearchParams): Conf
   const slash = rest.indexOf("/", rest.lastIndexOf("@") + 1);
   const authority = slash === -1 ? rest : rest.slice(0, slash);
   const path = slash === -1 ? "" : decode(rest.slice(slash));
-  const parts = AUTHORITY.exec(authority);
+  const [, userinfo, places = ""] = AUTHORITY.exec(authority) ?? [];
+  const hosts = (CLUSTER_SCHEMES.has(scheme) ? places.split(",") : [places]).map((place) => readHost(scheme, place));
+  return new ParsedUrl(scheme, hosts, path, login(userinfo), params);
+}
+
+function readHost(scheme: string, text: string): Host {
+  const parts = HOST.exec(text);
   if (parts === null) throw configError(`${scheme}://…: the host and port cannot be read`);
-  const [, userinfo, host = "", port] = parts;
-  return new ParsedUrl(
-    scheme,
-    decode(host),
-    port === undefined ? undefined : Number(port),
-    path,
-    login(userinfo),
-    params,
-  );
+  const [, host = "", port] = parts;
+  return { host: decode(host), port: port === undefined ? undefined : Number(port) };
 }
 
 function login(userinfo: string | undefined): ConfigUrl["credentials"] {
@@ -85,8 +93,7 @@ export function fileUrl(path: string): string {
 
 class ParsedUrl implements ConfigUrl {
   readonly scheme: string;
-  readonly host: string;
-  readonly port: number | undefined;
+  readonly hosts: readonly Host[];
   readonly path: string;
   readonly credentials: ConfigUrl["credentials"];
   readonly #params: URLSearchParams;
@@ -94,18 +101,24 @@ class ParsedUrl implements ConfigUrl {
 
   constructor(
     scheme: string,
-    host: string,
-    port: number | undefined,
+    hosts: readonly Host[],
     path: string,
     credentials: ConfigUrl["credentials"],
     params: URLSearchParams,
   ) {
     this.scheme = scheme;
-    this.host = host;
-    this.port = port;
+    this.hosts = hosts;
     this.path = path;
     this.credentials = credentials;
     this.#params = params;
+  }
+
+  get host(): string {
+    return this.hosts[0]?.host ?? "";
+  }
+
+  get port(): number | undefined {
+    return this.hosts[0]?.port;
   }
 
   string(param: string, fallback?: string): string {
@@ -139,10 +152,10 @@ class ParsedUrl implements ConfigUrl {
 
   toString(): string {
     const user = this.credentials === undefined ? "" : `${this.credentials.username}:***@`;
-    const port = this.port === undefined ? "" : `:${this.port}`;
+    const hosts = this.hosts.map(({ host, port }) => (port === undefined ? host : `${host}:${port}`)).join(",");
     const params = [...this.#params].map(([name, value]) => `${name}=${SECRET_PARAM.test(name) ? "***" : value}`);
     const query = params.length === 0 ? "" : `?${params.join("&")}`;
-    return `${this.scheme}://${user}${this.host}${port}${this.path}${query}`;
+    return `${this.scheme}://${user}${hosts}${this.path}${query}`;
   }
 
   #read(param: string): string | undefined {

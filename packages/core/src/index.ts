@@ -1,4 +1,4 @@
-export { type ConfigUrl, configUrl, fileUrl } from "./config-url.ts";
+export { type ConfigUrl, configUrl, fileUrl, type Host } from "./config-url.ts";
 export type { Env } from "./env.ts";
 export {
   badRequest,

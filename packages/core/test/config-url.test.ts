@@ -13,7 +13,7 @@ describe("a backend URL", () => {
     ["redis://localhost:6380/2", { scheme: "redis", host: "localhost", port: 6380, path: "/2" }],
     ["redis://[::1]:6379", { scheme: "redis", host: "[::1]", port: 6379, path: "" }],
     ["env://APP_", { scheme: "env", host: "APP_", path: "" }],
-    ["redis+cluster://a,b", { scheme: "redis+cluster", host: "a,b", path: "" }],
+    ["redis+cluster://a,b", { scheme: "redis+cluster", host: "a", port: undefined, path: "" }],
   ])("%s is read as it is meant", (text, expected) => {
     expect(configUrl(text)).toMatchObject(expected);
   });
@@ -27,6 +27,26 @@ describe("a backend URL", () => {
   ])("%s gives the credentials, decoded once", (text, username, password) => {
     expect(configUrl(text).credentials).toEqual({ username, password });
     expect(configUrl(text).host).toBe("host");
+  });
+
+  it("gives the hosts of a scheme that has several, and prints them all", () => {
+    const url = configUrl("redis+cluster://u:p%2C@h1:7000,[::1]:7001,h3?timeout_ms=5");
+
+    expect(url.hosts).toEqual([
+      { host: "h1", port: 7000 },
+      { host: "[::1]", port: 7001 },
+      { host: "h3", port: undefined },
+    ]);
+    expect([url.host, url.port]).toEqual(["h1", 7000]);
+    expect(url.credentials).toEqual({ username: "u", password: "p," });
+    expect(url.toString()).toBe("redis+cluster://u:***@h1:7000,[::1]:7001,h3?timeout_ms=5");
+  });
+
+  it("gives the one host of any other scheme, and none of a file's", () => {
+    expect(configUrl("redis://h:1").hosts).toEqual([{ host: "h", port: 1 }]);
+    expect(configUrl("file:///a,b").hosts).toEqual([]);
+    expect(() => configUrl("redis://h1:1,h2:2")).toThrow("the host and port cannot be read");
+    expect(() => configUrl("redis+cluster://h1:1,h2:x")).toThrow("the host and port cannot be read");
   });
 
   it("is printed without its password and secret parameters", () => {
