@@ -1,6 +1,6 @@
 /** The program `redis-server`, and a word with it when it runs. */
 
-import { createClient } from "redis";
+import { createClient } from "@redis/client";
 import { findProgram } from "../find-program.ts";
 import type { Certificate } from "./certificate.ts";
 import type { ServerProgram } from "./launch.ts";
