@@ -53,7 +53,7 @@ async function pop(broker: Broker, call: Call): Promise<Reply> {
   const isFinal = mode !== "manual";
   const waitMs = timeout * 1000;
   call.extend(waitMs);
-  const visibilityMs = isFinal ? FINAL_LEASE_MS : visibility * 1000;
+  const visibilityMs = isFinal ? FINAL_LEASE_MS : Math.round(visibility * 1000);
   const [message] = await broker.waiting.take(source, { max: 1, visibilityMs, waitMs, caller: call });
   const queue = JSON.stringify(source.name);
   if (message === undefined) return jsonReply(`{"message":null,"queue":${queue}}`);
@@ -80,7 +80,7 @@ async function subscribe(broker: Broker, call: Call): Promise<Reply> {
   const query = call.query(schemas.subscribeQuery);
   const { timeout = TIMEOUT_S, max_messages: max = MAX_MESSAGES, visibility = VISIBILITY_S } = query;
   const source: Source = { name: topic, group: query.group ?? DEFAULT_GROUP };
-  const wanted = { max, visibilityMs: visibility * 1000, caller: call };
+  const wanted = { max, visibilityMs: Math.round(visibility * 1000), caller: call };
   if (EVENTS.test(call.headers.accept ?? "")) return eventReply(call, broker.streams.events(source, wanted, leaseText));
   call.extend(timeout * 1000);
   const messages = await broker.waiting.take(source, { ...wanted, waitMs: timeout * 1000 });
@@ -109,7 +109,9 @@ async function nack(broker: Broker, call: Call): Promise<Reply> {
   const id = call.param("id");
   const { group, delay = 0, reason = NO_REASON } = call.query(schemas.nackQuery);
   const sources = holders(topic, group);
-  const done = await Promise.all(sources.map((source) => broker.backend.nack(source, id, delay * 1000, reason)));
+  const done = await Promise.all(
+    sources.map((source) => broker.backend.nack(source, id, Math.round(delay * 1000), reason)),
+  );
   if (!done.includes(true)) throw noLease(id);
   for (const source of sources) broker.streams.settled(source, id);
   return { body: { status: "rejected", topic, message_id: id } };

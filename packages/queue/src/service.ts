@@ -7,11 +7,14 @@ import { routes } from "./routes.ts";
 type Load<B> = () => Promise<{ readonly open: Open<B> }>;
 
 const lmdb = withWaiting(() => import("./backends/lmdb.ts"));
+const redis = withWaiting(() => import("./backends/redis/index.ts"));
 
 const backends = {
   memory: withWaiting(() => import("./backends/memory.ts")),
   file: lmdb,
   lmdb,
+  redis,
+  rediss: redis,
 };
 
 /** The queue service; see `docs/contract.md`, section 6. */

@@ -1,0 +1,159 @@
+/** Channels of one server, over one connection that is there while somebody listens. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Host, isMikcarError, unavailable, type Warn } from "@mikcar/core";
+import { type Client, makeClient } from "./client.ts";
+import { away } from "./translate.ts";
+import type { RedisConfig } from "./url.ts";
+
+/** A connection that nobody needs is kept a while: they come and go. */
+const LINGER_MS = 5000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1000;
+
+interface Channel {
+  readonly listeners: Set<() => void>;
+  /** Since when nobody listens. */
+  idleSince: number | undefined;
+  /** The server sends its messages. */
+  isConfirmed: boolean;
+}
+
+export class Subscriber {
+  readonly #config: RedisConfig;
+  readonly #host: Host;
+  readonly #warn: Warn;
+  readonly #channels = new Map<string, Channel>();
+  #client: Promise<Client> | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(config: RedisConfig, host: Host, warn: Warn) {
+    this.#config = config;
+    this.#host = host;
+    this.#warn = warn;
+  }
+
+  /**
+   * Calls `listener` for every message, and when the connection is lost or made anew: then some may have been missed.
+   * Resolves when the server has confirmed it. @throws UNAVAILABLE. @returns Ends it.
+   */
+  async listen(name: string, listener: () => void): Promise<() => void> {
+    if (this.#isClosed) throw unavailable("the connection is closed");
+    const known = this.#channels.get(name);
+    const channel: Channel = known ?? { listeners: new Set(), idleSince: undefined, isConfirmed: false };
+    channel.listeners.add(listener);
+    channel.idleSince = undefined;
+    this.#channels.set(name, channel);
+    this.#sweeper ??= setInterval(() => void this.#sweep(), LINGER_MS).unref();
+    const stop = (): void => {
+      channel.listeners.delete(listener);
+      if (channel.listeners.size === 0) channel.idleSince = performance.now();
+    };
+    try {
+      const client = await this.#connected();
+      if (known === undefined || !known.isConfirmed) await this.#subscribe(client, [name]);
+    } catch (error) {
+      stop();
+      throw isMikcarError(error) ? error : away(undefined, "no subscription", error);
+    }
+    return stop;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#sweeper);
+    this.#channels.clear();
+    (await this.#client?.catch(() => undefined))?.destroy();
+  }
+
+  #connected(): Promise<Client> {
+    this.#client ??= this.#connect();
+    return this.#client;
+  }
+
+  async #connect(): Promise<Client> {
+    const client = makeClient(this.#config, this.#host);
+    client.on("error", () => client.destroy()); // whereupon it ends
+    try {
+      await this.#inTime(client.connect());
+    } catch (error) {
+      client.destroy();
+      this.#client = undefined;
+      throw away(undefined, "no connection", error);
+    }
+    const connection = this.#client;
+    client.once("end", () => {
+      if (this.#client === connection) void this.#lost();
+    });
+    if (this.#isClosed) client.destroy();
+    return client;
+  }
+
+  async #subscribe(client: Client, names: readonly string[]): Promise<void> {
+    await this.#inTime(client.subscribe([...names], this.#onMessage));
+    for (const name of names) {
+      const channel = this.#channels.get(name);
+      if (channel !== undefined) channel.isConfirmed = true;
+    }
+  }
+
+  readonly #onMessage = (_message: string, name: string): void => {
+    for (const listener of this.#channels.get(name)?.listeners ?? []) listener();
+  };
+
+  /** Makes the connection anew as long as somebody listens. All are told of the loss and of the return. */
+  async #lost(): Promise<void> {
+    this.#client = undefined;
+    for (const channel of this.#channels.values()) channel.isConfirmed = false;
+    this.#ringAll();
+    for (
+      let pause = FIRST_PAUSE_MS;
+      !this.#isClosed && this.#channels.size > 0;
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS)
+    ) {
+      try {
+        const client = await this.#connected();
+        await this.#subscribe(client, [...this.#channels.keys()]);
+        return this.#ringAll();
+      } catch (error) {
+        if (this.#client === undefined) this.#warn((error as Error).message); // ours, of `#connect`
+        await sleep(pause * (0.75 + Math.random() / 2), undefined, { ref: false });
+      }
+    }
+  }
+
+  #ringAll(): void {
+    for (const { listeners } of this.#channels.values()) for (const listener of listeners) listener();
+  }
+
+  /** Gives up channels that nobody has listened to for a while, and with the last one the connection. */
+  async #sweep(): Promise<void> {
+    const client = await this.#client?.catch(() => undefined);
+    const before = performance.now() - LINGER_MS;
+    const idle = [...this.#channels].filter(([, { idleSince = Infinity }]) => idleSince < before).map(([name]) => name);
+    for (const name of idle) this.#channels.delete(name);
+    if (this.#channels.size === 0) {
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+      this.#client = undefined;
+      client?.destroy();
+    } else if (idle.length > 0) {
+      await client?.unsubscribe(idle).catch(() => undefined); // with a lost connection they are gone
+    }
+  }
+
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new Error(`no answer within ${this.#config.timeoutMs} ms`)),
+      this.#config.timeoutMs,
+    );
+    work.catch(() => undefined); // it may fail after the deadline
+    try {
+      return await Promise.race([work, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
