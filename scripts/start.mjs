@@ -6,7 +6,7 @@ import { environment, execute, main, root } from "./execute.mjs";
 import { setup } from "./setup.mjs";
 
 const NO_SERVICE = /^(?:--all|--help|-h|--version|-v)$/;
-const SERVICES = ["--storage", "--kv", "--sql"];
+const SERVICES = ["--storage", "--kv", "--sql", "--queue"];
 
 await main(async () => {
   await setup();

@@ -8,6 +8,7 @@ export const services: readonly Offer[] = [
   { name: "storage", env: "STORAGE_URL",  summary: "Object storage",  load: from("@mikcar/storage", async () => (await import("@mikcar/storage")).StorageService) },
   { name: "kv",      env: "KV_URL",       summary: "Key-value store", load: from("@mikcar/kv",      async () => (await import("@mikcar/kv")).KvService) },
   { name: "sql",     env: "DATABASE_URL", summary: "SQL database",    load: from("@mikcar/sql",     async () => (await import("@mikcar/sql")).SqlService) },
+  { name: "queue",   env: "QUEUE_URL",    summary: "Queues and topics", load: from("@mikcar/queue", async () => (await import("@mikcar/queue")).QueueService) },
 ];
 
 /** A package is loaded when its flag is given; one that is not installed is a sentence, not a stack trace. */

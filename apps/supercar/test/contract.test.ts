@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { KvService } from "@mikcar/kv";
+import { QueueService } from "@mikcar/queue";
 import { SqlService } from "@mikcar/sql";
 import { StorageService } from "@mikcar/storage";
 import { readFileSync } from "node:fs";
@@ -21,6 +22,7 @@ describe("the contract page", () => {
   it.each([
     ["kv", KvService.routes],
     ["sql", SqlService.routes],
+    ["queue", QueueService.routes],
     ["storage", StorageService.routes],
   ])("promises exactly the routes of %s", (prefix, routes) => {
     const served = routes.map(([method, path]) => `${method} ${path}`);

@@ -62,6 +62,7 @@ describe("the JavaScript of", () => {
     "README.md",
     "packages/core/README.md",
     "packages/kv/README.md",
+    "packages/queue/README.md",
     "packages/sql/README.md",
     "packages/storage/README.md",
   ])("%s runs as it stands", async (page) => {
