@@ -168,7 +168,7 @@ function giveBack({ backend }: Broker, source: Source, messages: readonly Messag
 function nameOf(call: Call, param: "queue" | "topic"): string {
   const name = call.param(param);
   const fault = schemas.nameFault(name);
-  if (fault !== undefined) throw badRequest(`${param}: ${fault}`);
+  if (fault !== undefined) throw badRequest(`${param}: ${fault}`, { details: [{ field: param, message: fault }] });
   return name;
 }
 
