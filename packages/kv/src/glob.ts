@@ -7,6 +7,8 @@ export interface Glob {
   readonly prefix: string;
   /** `*` alone or after the prefix: every key with the prefix matches. */
   readonly isPrefixOnly: boolean;
+  /** The texts of every match in their order, its beginning and its end (which may be empty) among them; one: all of it. */
+  readonly literals: readonly string[];
   matches(key: string): boolean;
 }
 
@@ -31,9 +33,19 @@ export function glob(pattern: string): Glob {
   const prefix = codePoints(literals);
   return {
     prefix,
+    literals: literalsOf(pieces),
     isPrefixOnly: rest.length === 1 && rest[0] === ANY,
     matches: (key) => key.startsWith(prefix) && matchPieces(rest, Array.from(key.slice(prefix.length), codePoint)),
   };
+}
+
+function literalsOf(pieces: readonly Piece[]): readonly string[] {
+  const runs: number[][] = [[]];
+  for (const piece of pieces) {
+    if (typeof piece === "number") runs.at(-1)?.push(piece);
+    else if (runs.length === 1 || runs.at(-1)?.length !== 0) runs.push([]);
+  }
+  return runs.map(codePoints);
 }
 
 function codePoint(character: string): number {

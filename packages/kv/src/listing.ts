@@ -43,11 +43,13 @@ function portion(walk: Walk, glob: Glob, after: string | undefined): { keys: str
   return { keys, last: undefined };
 }
 
-function encodeCursor(key: string): string {
+/** Names the last key of a page, and so holds after a restart. */
+export function encodeCursor(key: string): string {
   return Buffer.from(key).toString("base64url");
 }
 
-function decodeCursor(cursor: string, prefix: string): string {
+/** @throws BAD_REQUEST for what `encodeCursor` has not made of a key with this prefix. */
+export function decodeCursor(cursor: string, prefix: string): string {
   const key = Buffer.from(cursor, "base64url").toString();
   if (key !== "" && encodeCursor(key) === cursor && key.startsWith(prefix)) return key;
   throw badRequest("cursor: not one that an earlier page of this pattern has given");

@@ -4,12 +4,16 @@ import type { KvBackend } from "./backend.ts";
 import { routes } from "./routes.ts";
 
 const lmdb = (): Promise<{ readonly open: Open<KvBackend> }> => import("./backends/lmdb.ts");
+const redis = (): Promise<{ readonly open: Open<KvBackend> }> => import("./backends/redis/index.ts");
 
 const backends = {
   memory: () => import("./backends/memory.ts"),
   file: lmdb,
   lmdb,
   redb: lmdb,
+  redis,
+  rediss: redis,
+  "redis+cluster": redis,
 };
 
 /** The key-value service; see `docs/contract.md`, section 4. */

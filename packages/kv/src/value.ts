@@ -1,7 +1,7 @@
 /** What values mean: their tags, and the numbers in them. */
 
 import { hash } from "node:crypto";
-import { conflict } from "@mikcar/core";
+import { conflict, type MikcarError } from "@mikcar/core";
 
 const INTEGER = /^-?\d{1,19}$/;
 const MIN = -(2n ** 63n);
@@ -20,8 +20,16 @@ export function isInt64(value: bigint): boolean {
 export function add(key: string, value: Buffer | undefined, by: bigint): bigint {
   if (value === undefined) return by;
   const text = value.length <= 20 ? value.toString("latin1") : "";
-  if (!INTEGER.test(text) || !isInt64(BigInt(text))) throw conflict(`the value of "${key}" is no 64-bit integer`);
+  if (!INTEGER.test(text) || !isInt64(BigInt(text))) throw noInteger(key);
   const sum = BigInt(text) + by;
   if (isInt64(sum)) return sum;
-  throw conflict(`"${key}" is ${text}; adding ${by} would leave the range of a 64-bit integer`);
+  throw outOfRange(key, text, by);
+}
+
+export function noInteger(key: string): MikcarError {
+  return conflict(`the value of "${key}" is no 64-bit integer`);
+}
+
+export function outOfRange(key: string, value: string, by: bigint): MikcarError {
+  return conflict(`"${key}" is ${value}; adding ${by} would leave the range of a 64-bit integer`);
 }

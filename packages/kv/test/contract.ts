@@ -4,18 +4,23 @@ import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals
 import type { KvBackend } from "../src/backend.ts";
 import { glob } from "../src/glob.ts";
 import { type Current, increment, list, run, set } from "./calls.ts";
+import { type OwnClock, withClock } from "./clock.ts";
 import { conditions } from "./contract/conditions.ts";
 import { expiry } from "./contract/expiry.ts";
 import { listing } from "./contract/listing.ts";
 import { numbers } from "./contract/numbers.ts";
 import { values } from "./contract/values.ts";
 
-/** Every difference we accept, by name; none so far. */
-export type Quirk = never;
+/** Every difference we accept, by name. */
+export type Quirk =
+  /** Time does not stand still for a test: what happens at the last millisecond is tested `toleranceMs` before. */
+  "time-goes-on";
 
 export interface Harness {
   /** Fresh and empty. */
   open(): Promise<KvBackend>;
+  /** Of a store that has its own. */
+  clock?: OwnClock;
   /** With the reason. */
   quirks?: Partial<Record<Quirk, string>>;
 }
@@ -25,9 +30,11 @@ export function kvContract(name: string, harness: Harness): void {
     let kv: KvBackend;
     beforeEach(async () => {
       kv = await harness.open();
+      withClock(harness.clock);
     });
     afterEach(async () => {
       jest.useRealTimers();
+      withClock(undefined);
       await kv.close();
     });
 

@@ -37,7 +37,7 @@ it("finds values and expiries again after it was closed and opened", async () =>
   await set(before, "short", "1", 10);
   await set(before, "long", "1", 100);
   await before.close();
-  setClock(10_000);
+  await setClock(10_000);
 
   const after = await openKv();
 

@@ -65,7 +65,7 @@ it.each<[string, () => Promise<KvBackend>]>([
   "%s does what the model does, call by call",
   async (_name, open) => {
     const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
-      setClock(0);
+      await setClock(0);
       const kv = await open();
       try {
         await follow(kv, steps);
@@ -83,7 +83,7 @@ async function follow(kv: KvBackend, steps: readonly (Transaction | number)[]): 
   for (const next of steps) {
     if (typeof next === "number") {
       model.now += next;
-      setClock(model.now - START);
+      await setClock(model.now - START);
     } else {
       const outcome = await kv.transact(next).catch((error: { code: string }) => error.code);
       expect(outcome).toEqual(model.transact(next));

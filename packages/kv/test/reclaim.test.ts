@@ -32,7 +32,7 @@ async function fillAndExpire(): Promise<void> {
   await set(kv, "twice", "1", 100);
   await set(kv, "persisted", "1", 1);
   await expire(kv, "persisted");
-  setClock(1000);
+  await setClock(1000);
 }
 
 async function openTables(): Promise<Environment> {
@@ -57,7 +57,7 @@ it("empties every table of LMDB of what has expired, and of nothing else", async
   expect(count(environment, "expiries")).toBe(2);
   expect(count(environment, "due")).toBe(2);
   expect(await list(kv)).toEqual(["kept", "later", "persisted", "twice"]);
-  setClock(100_000);
+  await setClock(100_000);
   await until("the later ones are gone", () => count(environment, "values") === 2);
   expect([count(environment, "expiries"), count(environment, "due")]).toEqual([0, 0]);
   await environment.close();
@@ -83,7 +83,7 @@ it("goes on reclaiming after a commit that failed", async () => {
   const environment = await openTables();
   await set(kv, "a", "1", 1);
   const commit = jest.spyOn(Environment.prototype, "commit").mockRejectedValueOnce(new Error("the disk is full"));
-  setClock(1000);
+  await setClock(1000);
 
   await until("the value is gone", () => count(environment, "values") === 0);
 
@@ -99,9 +99,9 @@ it("lets go of the bytes of what has expired in memory", async () => {
   const collect = runInNewContext("gc") as () => void; // the flag above defines it
   kv = await openMemory(configUrl("memory:"));
   await fillAndExpire();
-  setClock(0);
+  await setClock(0);
   const held = new WeakRef((await kv.get("k2499")) as Buffer); // it has not expired on this clock
-  setClock(1000);
+  await setClock(1000);
 
   await until("the bytes are collected", () => {
     collect();

@@ -5,7 +5,7 @@ import { temporaryFolder } from "../folder.ts";
 import { freePort } from "../ports.ts";
 import { until } from "../wait.ts";
 import { end, launch } from "./launch.ts";
-import { administer, findRedis, redisProgram } from "./redis-program.ts";
+import { redisCommand, findRedis, redisProgram } from "./redis-program.ts";
 
 export interface RedisCluster {
   /** `redis+cluster://` and its three nodes. */
@@ -37,12 +37,12 @@ export async function startRedisCluster(): Promise<RedisCluster> {
   const servers = await Promise.all(programs.map(({ run }) => run()));
   const nodes = programs.map(({ port }) => `redis://127.0.0.1:${port}`);
   const [first = "", ...others] = nodes;
-  await Promise.all(SLOTS.map((range, at) => administer(nodes[at] ?? "", ["CLUSTER", "ADDSLOTSRANGE", ...range])));
+  await Promise.all(SLOTS.map((range, at) => redisCommand(nodes[at] ?? "", ["CLUSTER", "ADDSLOTSRANGE", ...range])));
   for (const { port, busPort } of programs.slice(1)) {
-    await administer(first, ["CLUSTER", "MEET", "127.0.0.1", String(port), String(busPort)]);
+    await redisCommand(first, ["CLUSTER", "MEET", "127.0.0.1", String(port), String(busPort)]);
   }
   const isWhole = async (node: string): Promise<boolean> => {
-    const info = String(await administer(node, ["CLUSTER", "INFO"]));
+    const info = String(await redisCommand(node, ["CLUSTER", "INFO"]));
     return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3");
   };
   await until("the cluster is whole", async () => (await Promise.all([first, ...others].map(isWhole))).every(Boolean));
@@ -52,7 +52,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
     url,
     nodes,
     freshUrl: async () => {
-      await Promise.all(nodes.map((node) => administer(node, ["FLUSHALL"])));
+      await Promise.all(nodes.map((node) => redisCommand(node, ["FLUSHALL"])));
       return url;
     },
     kill: (node) => end(at(servers, node), "SIGKILL"),

@@ -14,7 +14,7 @@ export function redisProgram(path: string, args: readonly string[]): ServerProgr
 }
 
 /** One command on a connection of its own. */
-export async function administer(url: string, words: readonly string[], tls?: Certificate): Promise<unknown> {
+export async function redisCommand(url: string, words: readonly string[], tls?: Certificate): Promise<unknown> {
   const security = tls === undefined ? {} : { tls: true as const, ca: tls.authority };
   const client = createClient({ url, socket: { reconnectStrategy: false, ...security } });
   client.on("error", () => undefined); // the command itself fails, and tells

@@ -7,9 +7,10 @@ import { freePort } from "../ports.ts";
 import { type Certificate, LOCALHOST } from "./certificate.ts";
 import { end, launch } from "./launch.ts";
 import { startProxy } from "./proxy.ts";
-import { administer, findRedis, redisProgram } from "./redis-program.ts";
+import { redisCommand, findRedis, redisProgram } from "./redis-program.ts";
 
 export { type Certificate, LOCALHOST };
+export { redisCommand } from "./redis-program.ts";
 export { type RedisCluster, startRedisCluster } from "./redis-cluster.ts";
 
 export interface RedisServer {
@@ -63,7 +64,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   let server = await run();
   const login = password === undefined ? "" : `:${encodeURIComponent(password)}@`;
   const url = tls === undefined ? `redis://${login}127.0.0.1:${port}` : `rediss://${login}localhost:${port}`;
-  const command = (...words: readonly string[]): Promise<unknown> => administer(url, words, tls);
+  const command = (...words: readonly string[]): Promise<unknown> => redisCommand(url, words, tls);
   return {
     url,
     freshUrl: freshDatabases(url, tls),
@@ -101,7 +102,7 @@ async function external(url: string): Promise<RedisServer> {
   return {
     url: behind.href,
     freshUrl: freshDatabases(behind.href),
-    command: (...words) => administer(url, words),
+    command: (...words) => redisCommand(url, words),
     stop: proxy.stop,
     kill: proxy.stop,
     start: proxy.start,
@@ -119,7 +120,7 @@ function freshDatabases(url: string, tls?: Certificate): () => Promise<string> {
   return async () => {
     const fresh = new URL(url);
     fresh.pathname = `/${count++ % DATABASES}`;
-    await administer(fresh.href, ["FLUSHDB"], tls);
+    await redisCommand(fresh.href, ["FLUSHDB"], tls);
     return fresh.href;
   };
 }

@@ -67,7 +67,7 @@ export function conditions(current: Current): void {
     await set(current(), "a", "old");
     await set(current(), "gone", "still here", 100);
     await set(current(), "word", "abc");
-    const before = await current().expiresAt("gone");
+    const before = (await current().expiresAt("gone")) ?? 0;
 
     const failing = run(
       current(),
@@ -80,7 +80,7 @@ export function conditions(current: Current): void {
     await expect(failing).rejects.toMatchObject({ code: "CONFLICT" });
     expect(await text(current(), "a")).toBe("old");
     expect(await text(current(), "gone")).toBe("still here");
-    expect(await current().expiresAt("gone")).toBe(before);
+    expect(Math.abs(((await current().expiresAt("gone")) ?? 0) - before)).toBeLessThanOrEqual(5); // Redis rounds it anew
     expect(await list(current())).toEqual(["a", "gone", "word"]);
   });
 

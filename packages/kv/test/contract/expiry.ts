@@ -3,7 +3,7 @@
 import { beforeEach, expect, it } from "@jest/globals";
 import { glob } from "../../src/glob.ts";
 import { type Current, expire, increment, list, listPages, remove, run, runIf, set, text } from "../calls.ts";
-import { setClock, START, stopClock } from "../clock.ts";
+import { expectTime, justBefore, setClock, stopClock } from "../clock.ts";
 
 export function expiry(current: Current): void {
   beforeEach(stopClock);
@@ -11,10 +11,10 @@ export function expiry(current: Current): void {
   it("keeps a value until the last millisecond of its time", async () => {
     await set(current(), "a", "1", 2);
 
-    setClock(1999);
+    await setClock(justBefore(2000));
 
     expect(await text(current(), "a")).toBe("1");
-    expect(await current().expiresAt("a")).toBe(START + 2000);
+    expectTime(await current().expiresAt("a"), 2000);
     expect(await list(current())).toEqual(["a"]);
   });
 
@@ -22,7 +22,7 @@ export function expiry(current: Current): void {
     await set(current(), "a", "1", 2);
     await set(current(), "b", "2");
 
-    setClock(2000);
+    await setClock(2000);
 
     expect(await current().get("a")).toBeUndefined();
     expect((await current().getMany(["a", "b"])).map((value) => value?.toString())).toEqual([undefined, "2"]);
@@ -37,7 +37,7 @@ export function expiry(current: Current): void {
     const keys = ["deleted", "expired", "persisted", "counted"];
     for (const key of keys) await set(current(), key, "7", 1);
 
-    setClock(1000);
+    await setClock(1000);
 
     expect(await remove(current(), "deleted")).toBe(false);
     expect(await expire(current(), "expired", 100)).toBe(false);
@@ -50,7 +50,7 @@ export function expiry(current: Current): void {
   it("treats an expired key as absent in every condition", async () => {
     const write = { type: "set", key: "a", value: Buffer.from("new") } as const;
     await set(current(), "a", "old", 1);
-    setClock(1000);
+    await setClock(1000);
 
     await expect(runIf(current(), { key: "a", ifMatch: "*" }, write)).rejects.toMatchObject({
       code: "PRECONDITION_FAILED",
@@ -64,7 +64,7 @@ export function expiry(current: Current): void {
     await set(current(), "a", "1", 1);
     await set(current(), "a", "2");
 
-    setClock(5000);
+    await setClock(5000);
 
     expect(await text(current(), "a")).toBe("2");
     expect(await current().expiresAt("a")).toBe(Infinity);
@@ -76,19 +76,19 @@ export function expiry(current: Current): void {
     await set(current(), "shorter", "1", 10);
     await set(current(), "shorter", "1", 1);
 
-    setClock(5000);
+    await setClock(5000);
 
     expect(await list(current())).toEqual(["longer"]);
-    expect(await current().expiresAt("longer")).toBe(START + 10_000);
+    expectTime(await current().expiresAt("longer"), 10_000);
   });
 
   it("sets, moves and removes the expiry of a key without its value", async () => {
     await set(current(), "a", "1");
 
     expect(await expire(current(), "a", 10)).toBe(true);
-    expect(await current().expiresAt("a")).toBe(START + 10_000);
+    expectTime(await current().expiresAt("a"), 10_000);
     expect(await expire(current(), "a", 5)).toBe(true);
-    expect(await current().expiresAt("a")).toBe(START + 5000);
+    expectTime(await current().expiresAt("a"), 5000);
     expect(await expire(current(), "a")).toBe(true);
     expect(await current().expiresAt("a")).toBe(Infinity);
     expect(await text(current(), "a")).toBe("1");
@@ -107,20 +107,20 @@ export function expiry(current: Current): void {
     await remove(current(), "a");
     await set(current(), "a", "2");
 
-    setClock(2000);
+    await setClock(2000);
 
     expect(await text(current(), "a")).toBe("2");
   });
 
   it("brings an expired key to life again with a new value only", async () => {
     await set(current(), "a", "old", 1);
-    setClock(1000);
+    await setClock(1000);
 
     expect(await expire(current(), "a", 100)).toBe(false);
     await set(current(), "a", "new", 1);
-    setClock(1999);
+    await setClock(justBefore(2000));
     expect(await text(current(), "a")).toBe("new");
-    setClock(2000);
+    await setClock(2000);
 
     expect(await current().get("a")).toBeUndefined();
   });
@@ -138,8 +138,8 @@ export function expiry(current: Current): void {
     );
 
     expect(results).toEqual([true, 2n, false, true, true, true, true]);
-    expect(await current().expiresAt("a")).toBe(START + 5000);
-    expect(await current().expiresAt("b")).toBe(START + 7000);
+    expectTime(await current().expiresAt("a"), 5000);
+    expectTime(await current().expiresAt("b"), 7000);
     expect(await text(current(), "b")).toBe("1");
     expect(await current().exists("c")).toBe(false);
   });
@@ -147,7 +147,7 @@ export function expiry(current: Current): void {
   it("takes times to live of thousands of years", async () => {
     await set(current(), "a", "1", 100_000_000_000);
 
-    expect(await current().expiresAt("a")).toBe(START + 100_000_000_000_000);
+    expectTime(await current().expiresAt("a"), 100_000_000_000_000);
     expect(await text(current(), "a")).toBe("1");
   });
 
@@ -156,7 +156,7 @@ export function expiry(current: Current): void {
     await set(current(), "a:1", "1");
     await set(current(), "a:2", "1", 1);
     await set(current(), "a:3", "1");
-    setClock(1000);
+    await setClock(1000);
 
     const page = await current().pageKeys(glob("a*"), 1, undefined);
 

@@ -1,7 +1,7 @@
 /** Counting in 64 bits. */
 
 import { expect, it } from "@jest/globals";
-import { stopClock, setClock, START } from "../clock.ts";
+import { expectTime, setClock, stopClock } from "../clock.ts";
 import { type Current, expire, increment, run, set, text } from "../calls.ts";
 
 const MAX = 2n ** 63n - 1n;
@@ -27,6 +27,34 @@ export function numbers(current: Current): void {
     await set(current(), "n", "9007199254740993");
 
     expect(await increment(current(), "n")).toBe(9007199254740994n);
+  });
+
+  it.each([
+    ["007", 8n],
+    ["-0", 1n],
+    ["-0000000000000000001", 0n],
+    ["0000000000000000000", 1n],
+  ])("reads the digits %s, and writes the sum without leading zeros", async (digits, sum) => {
+    await set(current(), "n", digits);
+
+    expect(await increment(current(), "n")).toBe(sum);
+    expect(await text(current(), "n")).toBe(String(sum));
+  });
+
+  it.each([
+    [-10_000_000_000n, 1n],
+    [10_000_000_000n, -1n],
+    [-9_999_999_999n, 20_000_000_000n],
+    [9_999_999_999n, 1n],
+    [-9_999_999_999n, -1n],
+    [-5n, 20_000_000_003n],
+    [123_456_789_012_345_678n, -123_456_789_012_345_678n],
+    [MAX, MIN],
+  ])("adds %d and %d exactly", async (from, by) => {
+    await set(current(), "n", String(from));
+
+    expect(await increment(current(), "n", by)).toBe(from + by);
+    expect(await text(current(), "n")).toBe(String(from + by));
   });
 
   it.each([
@@ -85,26 +113,26 @@ export function numbers(current: Current): void {
     stopClock();
     await set(current(), "old", "1", 100);
     await set(current(), "forever", "1");
-    setClock(10_000);
+    await setClock(10_000);
 
     await increment(current(), "old", 1n, 500);
     await increment(current(), "forever", 1n, 500);
     await increment(current(), "new", 1n, 500);
     await increment(current(), "plain");
 
-    expect(await current().expiresAt("old")).toBe(START + 100_000);
+    expectTime(await current().expiresAt("old"), 100_000);
     expect(await current().expiresAt("forever")).toBe(Infinity);
-    expect(await current().expiresAt("new")).toBe(START + 510_000);
+    expectTime(await current().expiresAt("new"), 510_000);
     expect(await current().expiresAt("plain")).toBe(Infinity);
   });
 
   it("starts anew when the number has expired, with the ttl of that call", async () => {
     stopClock();
     await set(current(), "n", "41", 1);
-    setClock(1000);
+    await setClock(1000);
 
     expect(await increment(current(), "n", 1n, 5)).toBe(1n);
-    expect(await current().expiresAt("n")).toBe(START + 6000);
+    expectTime(await current().expiresAt("n"), 6000);
     expect(await expire(current(), "n")).toBe(true);
     expect(await increment(current(), "n", 1n, 5)).toBe(2n);
     expect(await current().expiresAt("n")).toBe(Infinity);

@@ -1,0 +1,113 @@
+/**
+ * KV over Redis or Valkey, for the URLs of `readUrl`. Values are Redis strings, which other programs may share; keys of
+ * other types are refused. A call is one round trip. It needs Redis 6.2 or newer, or Valkey.
+ */
+
+import { type Open, unsupported, type Warn } from "@mikcar/core";
+import { ErrorReply } from "@redis/client";
+import type { KeyPage, KvBackend, Result, Transaction } from "../../backend.ts";
+import type { Glob } from "../../glob.ts";
+import { decodeCursor, encodeCursor } from "../../listing.ts";
+import type { Words } from "./client.ts";
+import { Cluster } from "./cluster.ts";
+import { Connection } from "./connection.ts";
+import { matchingKeys } from "./keys.ts";
+import { getMany } from "./many.ts";
+import { TRANSACT, TRANSACT_SHA } from "./script.ts";
+import type { Servers } from "./servers.ts";
+import { Single } from "./single.ts";
+import { keysOf, readResults, scriptWords } from "./transaction.ts";
+import { translate } from "./translate.ts";
+import { readUrl, type RedisConfig } from "./url.ts";
+
+export const open: Open<KvBackend> = async (url, warn = () => undefined) => new RedisKv(connect(readUrl(url), warn));
+
+function connect(config: RedisConfig, warn: Warn): Servers {
+  const [host = { host: "localhost", port: undefined }] = config.hosts;
+  return config.isCluster ? new Cluster(config, warn) : new Single(new Connection(config, host, warn));
+}
+
+/** How many keys of a listing are given at a time. */
+const PORTION = 1000;
+
+class RedisKv implements KvBackend {
+  readonly #servers: Servers;
+
+  constructor(servers: Servers) {
+    this.#servers = servers;
+  }
+
+  async ping(): Promise<void> {
+    const servers = await this.#servers.all();
+    await Promise.all(servers.map((server) => server.send(["PING"]))).catch(rethrow);
+  }
+
+  close(): Promise<void> {
+    return this.#servers.close();
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    const value = (await this.#send(key, ["GET", key])) as Buffer | null; // what GET replies
+    return value ?? undefined;
+  }
+
+  getMany(keys: readonly string[]): Promise<readonly (Buffer | undefined)[]> {
+    return getMany(this.#servers, keys).catch(rethrow);
+  }
+
+  async exists(key: string): Promise<boolean> {
+    return (await this.#send(key, ["EXISTS", key])) === 1;
+  }
+
+  async expiresAt(key: string): Promise<number | undefined> {
+    const left = (await this.#send(key, ["PTTL", key])) as number; // -1: no expiry, -2: no key
+    if (left < 0) return left === -1 ? Infinity : undefined;
+    return Date.now() + left; // by the clock of whoever reads it, which the server's need not agree with
+  }
+
+  async transact(transaction: Transaction): Promise<readonly Result[]> {
+    const keys = keysOf(transaction);
+    const [first] = keys;
+    if (first === undefined) return this.ping().then(() => []);
+    const place = this.#servers.placeOf(first);
+    if (keys.some((key) => this.#servers.placeOf(key) !== place)) throw severalPlaces(keys.length);
+    const words = scriptWords(keys, transaction);
+    return readResults(await this.#run(first, words), keys, transaction);
+  }
+
+  async *listKeys(glob: Glob): AsyncGenerator<readonly string[]> {
+    const keys = await matchingKeys(this.#servers, glob).catch(rethrow);
+    for (let at = 0; at < keys.length; at += PORTION) yield keys.slice(at, at + PORTION);
+  }
+
+  async pageKeys(glob: Glob, limit: number, cursor: string | undefined): Promise<KeyPage> {
+    const after = cursor === undefined ? undefined : decodeCursor(cursor, glob.prefix);
+    const keys = await matchingKeys(this.#servers, glob, after, limit + 1).catch(rethrow);
+    if (keys.length <= limit) return { keys, cursor: undefined };
+    return { keys: keys.slice(0, limit), cursor: encodeCursor(keys[limit - 1] ?? "") };
+  }
+
+  #send(key: string, words: Words): Promise<unknown> {
+    return this.#servers.send(key, words).catch((error: unknown) => {
+      throw translate(error, key);
+    });
+  }
+
+  /** By its hash, and with its text when the server does not know it: after a restart, say. */
+  #run(key: string, words: Words): Promise<unknown> {
+    return this.#servers.send(key, ["EVALSHA", TRANSACT_SHA, ...words]).catch((error: unknown) => {
+      if (!(error instanceof ErrorReply && error.message.startsWith("NOSCRIPT"))) throw translate(error);
+      return this.#send(key, ["EVAL", TRANSACT, ...words]);
+    });
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw translate(error);
+}
+
+function severalPlaces(count: number): Error {
+  return unsupported(
+    `the ${count} keys are in several slots of the Redis Cluster, which cannot change them as one step; give them a common part in braces, such as {user:42}:name and {user:42}:age, or make one call for each`,
+  );
+}

@@ -1,0 +1,29 @@
+/** A Redis that is one server. */
+
+import type { Words } from "./client.ts";
+import type { Connection } from "./connection.ts";
+import type { Servers } from "./servers.ts";
+
+export class Single implements Servers {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  send(_key: string, words: Words): Promise<unknown> {
+    return this.#connection.send(words);
+  }
+
+  placeOf(): number {
+    return 0;
+  }
+
+  async all(): Promise<readonly Connection[]> {
+    return [this.#connection];
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}
