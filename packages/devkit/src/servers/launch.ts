@@ -16,6 +16,11 @@ export interface ServerProgram {
   readonly user?: { readonly uid?: number; readonly gid?: number };
 }
 
+const running = new Map<ChildProcess, NodeJS.Signals>();
+process.once("exit", () => {
+  for (const [server, signal] of running) server.kill(signal);
+});
+
 /** Resolves when it takes connections. @throws with its own words when it does not come to that. */
 export async function launch({ name, path, args, readyText, exitSignal, user }: ServerProgram): Promise<ChildProcess> {
   const server = spawn(path, args, { ...user, stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
@@ -30,7 +35,8 @@ export async function launch({ name, path, args, readyText, exitSignal, user }: 
       });
     }
   });
-  process.once("exit", () => server.kill(exitSignal));
+  running.set(server, exitSignal);
+  server.once("exit", () => running.delete(server));
   return server;
 }
 

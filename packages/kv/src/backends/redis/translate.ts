@@ -35,8 +35,8 @@ export function away(address: string | undefined, reason: string, cause?: unknow
 }
 
 function detail(cause: unknown): string {
-  if (!(cause instanceof Error)) return "";
-  if (LOGIN.test(cause.message)) return `: it refuses the user or the password of the URL (${cause.message})`;
-  const text = cause instanceof AggregateError ? cause.errors.map(String).join("; ") : cause.message;
-  return `: ${text}`;
+  if (typeof cause !== "object" || cause === null || !("message" in cause)) return "";
+  const text = "errors" in cause && Array.isArray(cause.errors) ? cause.errors.map(String).join("; ") : cause.message;
+  if (LOGIN.test(String(text))) return `: it refuses the user or the password of the URL (${String(text)})`;
+  return `: ${String(text)}`;
 }
