@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startPostgres } from "@mikcar/devkit/postgres";
+import { startRedis } from "@mikcar/devkit/redis";
 import { load, type LoadOptions, type LoadResult } from "./load.ts";
 import { compare, describeMachine, type Measured, read, save, showInReadme } from "./report.ts";
 import { type Request, type Row, rows } from "./rows.ts";
@@ -46,12 +47,14 @@ async function bench(): Promise<void> {
   if (values.url !== undefined) return benchUrl(values.url, chosen, options);
 
   const postgres = chosen.some(({ needsPostgres }) => needsPostgres) ? await startPostgres() : undefined;
+  const redis = chosen.some(({ needsRedis }) => needsRedis) ? await startRedis() : undefined;
   const measured: Measured[] = [];
   const floors = [await floor(options)];
   for (const row of chosen) {
     process.stderr.write(`${row.name} … `);
     const database = row.needsPostgres ? { DATABASE_URL: (await postgres?.freshUrl()) ?? "" } : {};
-    const result = await benchRow({ ...row, env: { ...row.env, ...database } }, options);
+    const store = row.needsRedis ? { KV_URL: (await redis?.freshUrl()) ?? "" } : {};
+    const result = await benchRow({ ...row, env: { ...row.env, ...database, ...store } }, options);
     floors.push(await floor(options));
     // Beside the floors before and after it, as a machine is not equally fast all the time.
     const floorMicros = ((floors.at(-1) ?? 0) + (floors.at(-2) ?? 0)) / 2;
@@ -59,6 +62,7 @@ async function bench(): Promise<void> {
     measured.push({ ...result, floors: result.cpuMicros / floorMicros });
   }
   await postgres?.remove();
+  await redis?.remove();
   const floorMicros = floors.toSorted((a, b) => a - b)[Math.floor(floors.length / 2)] ?? 0;
   const mode = `64 ${options.newConnections ? "connections, a new one per call" : "keep-alive connections"}`;
   const results = { at: new Date().toISOString(), machine: describeMachine(), mode, floorMicros, rows: measured };

@@ -14,6 +14,8 @@ export interface Row {
   readonly env: Readonly<Record<string, string>>;
   /** Runs on a Postgres that is started for it. */
   readonly needsPostgres?: boolean;
+  /** Runs its kv on a Redis that is started for it. */
+  readonly needsRedis?: boolean;
   readonly seed: readonly Request[];
   /** Sent again and again, each connection from the first on. */
   readonly requests: readonly Request[];
@@ -114,6 +116,9 @@ export const rows: readonly Row[] = [
   { name: "kv-set-file",               goal: 1.6,  env: files,  seed: setBatches(), requests: setKeys },
   { name: "kv-increment-file",         goal: 1.8,  env: files,  seed: [], requests: [{ method: "POST", path: "/kv/increment/counter" }] },
   { name: "kv-get-batch-100-file",     goal: 3.5,  env: files,  seed: setBatches(), requests: [batch] },
+  { name: "kv-get-redis",              goal: 1.8,  env: files,  needsRedis: true, seed: setBatches(), requests: getKeys },
+  { name: "kv-set-redis",              goal: 1.8,  env: files,  needsRedis: true, seed: setBatches(), requests: setKeys },
+  { name: "kv-get-batch-100-redis",    goal: 4,    env: files,  needsRedis: true, seed: setBatches(), requests: [batch] },
   { name: "storage-get-1k-file",       goal: 2.2,  env: files,  seed: putObjects(100, KIB), requests: getObjects(100) },
   { name: "storage-get-1m-file",       goal: 15,   env: files,  seed: putObjects(20, MIB), requests: getObjects(20) },
   { name: "storage-put-1k-file",       goal: 6,    env: files,  seed: [], requests: putMany(1000, KIB) },

@@ -94,7 +94,6 @@ export class Cluster implements Servers {
     const ranges = await Promise.any(answers).catch((error: AggregateError) => {
       throw away(undefined, "no server of the cluster tells which has what", error);
     });
-    if (this.#isClosed) return;
     const masters: Connection[] = [];
     for (const { first, last, host } of ranges) {
       const connection = this.#connection(host);

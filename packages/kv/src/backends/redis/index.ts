@@ -3,7 +3,7 @@
  * other types are refused. A call is one round trip. It needs Redis 6.2 or newer, or Valkey.
  */
 
-import { type Open, unsupported, type Warn } from "@mikcar/core";
+import { type Open, unavailable, unsupported, type Warn } from "@mikcar/core";
 import { ErrorReply } from "@redis/client";
 import type { KeyPage, KvBackend, Result, Transaction } from "../../backend.ts";
 import type { Glob } from "../../glob.ts";
@@ -32,6 +32,9 @@ const PORTION = 1000;
 
 class RedisKv implements KvBackend {
   readonly #servers: Servers;
+  #openWrites = 0;
+  #onWritten: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(servers: Servers) {
     this.#servers = servers;
@@ -43,7 +46,7 @@ class RedisKv implements KvBackend {
   }
 
   close(): Promise<void> {
-    return this.#servers.close();
+    return (this.#closing ??= this.#end());
   }
 
   async get(key: string): Promise<Buffer | undefined> {
@@ -66,13 +69,18 @@ class RedisKv implements KvBackend {
   }
 
   async transact(transaction: Transaction): Promise<readonly Result[]> {
+    if (this.#closing !== undefined) throw unavailable("the store is closed");
     const keys = keysOf(transaction);
     const [first] = keys;
     if (first === undefined) return this.ping().then(() => []);
     const place = this.#servers.placeOf(first);
     if (keys.some((key) => this.#servers.placeOf(key) !== place)) throw severalPlaces(keys.length);
-    const words = scriptWords(keys, transaction);
-    return readResults(await this.#run(first, words), keys, transaction);
+    this.#openWrites++;
+    try {
+      return readResults(await this.#run(first, scriptWords(keys, transaction)), keys, transaction);
+    } finally {
+      if (--this.#openWrites === 0) this.#onWritten?.();
+    }
   }
 
   async *listKeys(glob: Glob): AsyncGenerator<readonly string[]> {
@@ -85,6 +93,12 @@ class RedisKv implements KvBackend {
     const keys = await matchingKeys(this.#servers, glob, after, limit + 1).catch(rethrow);
     if (keys.length <= limit) return { keys, cursor: undefined };
     return { keys: keys.slice(0, limit), cursor: encodeCursor(keys[limit - 1] ?? "") };
+  }
+
+  /** Writes may end first: one of them may have to send its script yet. */
+  async #end(): Promise<void> {
+    if (this.#openWrites > 0) await new Promise<void>((resolve) => (this.#onWritten = resolve));
+    await this.#servers.close();
   }
 
   #send(key: string, words: Words): Promise<unknown> {
