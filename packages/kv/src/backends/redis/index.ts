@@ -4,7 +4,6 @@
  */
 
 import { type Open, unavailable, unsupported, type Warn } from "@mikcar/core";
-import { ErrorReply } from "@redis/client";
 import type { KeyPage, KvBackend, Result, Transaction } from "../../backend.ts";
 import type { Glob } from "../../glob.ts";
 import { decodeCursor, encodeCursor } from "../../listing.ts";
@@ -13,7 +12,7 @@ import { Cluster } from "./cluster.ts";
 import { Connection } from "./connection.ts";
 import { matchingKeys } from "./keys.ts";
 import { getMany } from "./many.ts";
-import { TRANSACT, TRANSACT_SHA } from "./script.ts";
+import { run, TRANSACT } from "./script.ts";
 import type { Servers } from "./servers.ts";
 import { Single } from "./single.ts";
 import { keysOf, readResults, scriptWords } from "./transaction.ts";
@@ -77,7 +76,8 @@ class RedisKv implements KvBackend {
     if (keys.some((key) => this.#servers.placeOf(key) !== place)) throw severalPlaces(keys.length);
     this.#openWrites++;
     try {
-      return readResults(await this.#run(first, scriptWords(keys, transaction)), keys, transaction);
+      const reply = await run(this.#servers, first, TRANSACT, scriptWords(keys, transaction)).catch(rethrow);
+      return readResults(reply, keys, transaction);
     } finally {
       if (--this.#openWrites === 0) this.#onWritten?.();
     }
@@ -104,14 +104,6 @@ class RedisKv implements KvBackend {
   #send(key: string, words: Words): Promise<unknown> {
     return this.#servers.send(key, words).catch((error: unknown) => {
       throw translate(error, key);
-    });
-  }
-
-  /** By its hash, and with its text when the server does not know it: after a restart, say. */
-  #run(key: string, words: Words): Promise<unknown> {
-    return this.#servers.send(key, ["EVALSHA", TRANSACT_SHA, ...words]).catch((error: unknown) => {
-      if (!(error instanceof ErrorReply && error.message.startsWith("NOSCRIPT"))) throw translate(error);
-      return this.#send(key, ["EVAL", TRANSACT, ...words]);
     });
   }
 }

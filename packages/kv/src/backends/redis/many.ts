@@ -1,53 +1,42 @@
 /** Many values in one round trip, whichever servers have them. */
 
 import type { Servers } from "./servers.ts";
+import { GET_MANY, run } from "./script.ts";
 import { foreignType } from "./translate.ts";
 
 /** In the order of `keys`. Those of one place are read at one moment. @throws CONFLICT for a key of another type. */
-export async function getMany(servers: Servers, keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+export async function getMany(servers: Servers, keys: readonly string[]): Promise<readonly (Buffer | undefined)[]> {
+  const [first, ...rest] = keys;
+  if (first === undefined) return [];
+  const place = servers.placeOf(first);
+  if (rest.every((key) => servers.placeOf(key) === place)) return getOfOnePlace(servers, first, keys);
+
   const values = new Map<string, Buffer | undefined>();
-  await Promise.all([...byPlace(servers, keys)].map((group) => readGroup(servers, group, values)));
+  const groups = [...byPlace(servers, keys).values()].map(async (group) => {
+    const found = await getOfOnePlace(servers, group[0] ?? "", group);
+    group.forEach((key, index) => values.set(key, found[index]));
+  });
+  await Promise.all(groups);
   return keys.map((key) => values.get(key));
 }
 
-function byPlace(servers: Servers, keys: readonly string[]): Iterable<readonly string[]> {
+function byPlace(servers: Servers, keys: readonly string[]): Map<number, string[]> {
   const groups = new Map<number, string[]>();
-  for (const key of new Set(keys)) {
+  for (const key of keys) {
     const place = servers.placeOf(key);
     const group = groups.get(place);
     if (group === undefined) groups.set(place, [key]);
     else group.push(key);
   }
-  return groups.values();
+  return groups;
 }
 
-/** MGET says nothing for a key of another type, as it does for an absent one; EXISTS beside it tells them apart. */
-async function readGroup(
+async function getOfOnePlace(
   servers: Servers,
+  first: string,
   keys: readonly string[],
-  values: Map<string, Buffer | undefined>,
-): Promise<void> {
-  const [first = ""] = keys;
-  const [read, count] = (await Promise.all([
-    servers.send(first, ["MGET", ...keys]),
-    servers.send(first, ["EXISTS", ...keys]),
-  ])) as [(Buffer | null)[], number]; // what the two reply
-  let found = 0;
-  keys.forEach((key, index) => {
-    const value = read[index] ?? undefined;
-    if (value !== undefined) found++;
-    values.set(key, value);
-  });
-  if (found !== count)
-    await refuseForeign(
-      servers,
-      keys.filter((key) => values.get(key) === undefined),
-    );
-}
-
-/** What was written between the two commands is no fault. */
-async function refuseForeign(servers: Servers, missing: readonly string[]): Promise<void> {
-  const types = await Promise.all(missing.map((key) => servers.send(key, ["TYPE", key])));
-  const foreign = types.findIndex((type) => !["string", "none"].includes(String(type)));
-  if (foreign !== -1) throw foreignType(missing[foreign]);
+): Promise<readonly (Buffer | undefined)[]> {
+  const reply = await run(servers, first, GET_MANY, [String(keys.length), ...keys]);
+  if (typeof reply === "number") throw foreignType(keys[reply - 1]);
+  return (reply as (Buffer | null)[]).map((value) => value ?? undefined); // what the script replies
 }
