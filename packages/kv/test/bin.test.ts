@@ -36,7 +36,7 @@ it.each<[string, readonly string[], Readonly<Record<string, string>>, RegExp]>([
   ["an unknown flag", ["--prot", "1"], {}, /--prot.*known:.*--port/s],
   ["a word that is no flag", ["serve"], {}, /serve/],
   ["a port that is none", ["--port", "99999"], {}, /--port is "99999"/],
-  ["an unknown scheme", [], { KV_URL: "rediss://:hush@host" }, /KV_URL: unknown scheme "rediss".*memory, file/],
+  ["an unknown scheme", [], { KV_URL: "etcd://:hush@host" }, /KV_URL: unknown scheme "etcd".*memory, file/],
   ["no URL at all", [], { KV_URL: "nonsense" }, /KV_URL: not a URL/],
   ["a parameter that memory has not", [], { KV_URL: "memory://?x=1" }, /KV_URL: unknown parameter "x".*known/],
   ["a misspelt parameter of a file", [], { KV_URL: "file://./kv.lmdb?snyc=1" }, /unknown parameter "snyc".*sync/],

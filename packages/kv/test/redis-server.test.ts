@@ -130,7 +130,10 @@ describe("keys of another type", () => {
     const kv = await openKv();
     await set(kv, "a", "1");
 
-    await expect(call(kv)).rejects.toMatchObject({ code: "CONFLICT", message: expect.stringMatching(/"list" holds/) });
+    await expect(call(kv)).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringMatching(/"list" is of another/),
+    });
 
     expect(await redis("LRANGE", "list", "0", "-1")).toEqual(["one", "two"]);
     expect(await redis("TTL", "list")).toBe(-1);

@@ -1,7 +1,7 @@
 /** One connection of the Redis client, as all of ours are made. */
 
 import type { Host } from "@mikcar/core";
-import { createClient, RESP_TYPES } from "@redis/client";
+import { RedisClient, RESP_TYPES } from "@redis/client";
 import type { RedisConfig } from "./url.ts";
 
 export type Words = readonly (string | Buffer)[];
@@ -10,13 +10,15 @@ export type Client = ReturnType<typeof makeClient>;
 /** Bytes come as bytes. Its own time limit is off: it ends before the command is sent, and costs a timer per command. */
 const COMMANDS = { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 const PORT = 6379;
+/** Makes the class of clients once; `createClient` makes a new one for each set of options. */
+const create = RedisClient.factory();
 
 /** Not connected yet. It never connects again by itself: what is lost is replaced by a new one. */
 export function makeClient({ client, tls, timeoutMs }: RedisConfig, { host, port = PORT }: Host) {
-  return createClient({
+  return create({
     ...client,
     socket: {
-      ...(tls === undefined ? {} : { tls: true, ...tls, servername: host }),
+      ...(tls === undefined ? {} : { tls: true, ...tls }),
       host,
       port,
       connectTimeout: timeoutMs,

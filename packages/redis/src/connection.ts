@@ -1,7 +1,7 @@
 /** One server: a connection that comes back by itself, and calls that end whatever the server does. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Host, MikcarError, unavailable, type Warn } from "@mikcar/core";
+import { type Host, type MikcarError, unavailable, type Warn } from "@mikcar/core";
 import { type Client, makeClient, type Words } from "./client.ts";
 import { away } from "./translate.ts";
 import type { RedisConfig } from "./url.ts";

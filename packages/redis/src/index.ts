@@ -1,3 +1,4 @@
+export { ErrorReply } from "@redis/client";
 export type { Words } from "./client.ts";
 export { Connection } from "./connection.ts";
 export { runScript, type Script, script } from "./script.ts";

@@ -13,17 +13,19 @@ export function script(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
-/** Runs a script by its digest; a server that does not know it yet is sent the text. @param send As `Connection.send`. */
+/**
+ * Runs a script by its digest; a server that does not know it, after a restart, say, is sent the text.
+ * @param send As `Connection.send`. @param words The number of keys, the keys, and the arguments.
+ */
 export async function runScript(
   send: (words: Words) => Promise<unknown>,
   { text, sha }: Script,
-  keys: Words,
-  args: Words,
+  words: Words,
 ): Promise<unknown> {
   try {
-    return await send(["EVALSHA", sha, String(keys.length), ...keys, ...args]);
+    return await send(["EVALSHA", sha, ...words]);
   } catch (error) {
     if (!(error instanceof ErrorReply && error.message.startsWith("NOSCRIPT"))) throw error;
-    return send(["EVAL", text, String(keys.length), ...keys, ...args]);
+    return send(["EVAL", text, ...words]);
   }
 }

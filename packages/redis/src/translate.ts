@@ -22,7 +22,7 @@ export function translate(error: unknown, key?: string): MikcarError {
 /** A list or a hash, say, that another program has made. */
 export function foreignType(key: string | undefined, cause?: unknown): MikcarError {
   const what = key === undefined ? "one of the keys" : `"${key}"`;
-  return conflict(`${what} is of another type: another program has put something else there`, { cause });
+  return conflict(`${what} is of another Redis type: another program has put it there`, { cause });
 }
 
 /** UNAVAILABLE. The reason is for the log. */
@@ -32,8 +32,8 @@ export function away(address: string | undefined, reason: string, cause?: unknow
 }
 
 function detail(cause: unknown): string {
-  if (!(cause instanceof Error)) return "";
-  if (LOGIN.test(cause.message)) return `: it refuses the user or the password of the URL (${cause.message})`;
-  const text = cause instanceof AggregateError ? cause.errors.map(String).join("; ") : cause.message;
-  return `: ${text}`;
+  if (typeof cause !== "object" || cause === null || !("message" in cause)) return "";
+  const text = "errors" in cause && Array.isArray(cause.errors) ? cause.errors.map(String).join("; ") : cause.message;
+  if (LOGIN.test(String(text))) return `: it refuses the user or the password of the URL (${String(text)})`;
+  return `: ${String(text)}`;
 }

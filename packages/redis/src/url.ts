@@ -34,7 +34,7 @@ export function readRedisUrl(url: ConfigUrl): RedisConfig {
     database: database(url, isCluster),
   };
   if (ca !== "" && !isTls) throw configError('parameter "ca" is there and "tls" is false; leave one of them out');
-  const tls = isTls ? { ...(ca === "" ? {} : { ca: readFile(ca) }) } : undefined;
+  const tls = isTls ? (ca === "" ? {} : { ca: readFile(ca) }) : undefined;
   const hosts = url.hosts.map(({ host, port }) => ({ host: host.replace(/^\[(.*)\]$/, "$1") || "localhost", port }));
   return { hosts, isCluster, client, tls, timeoutMs };
 }

@@ -79,7 +79,15 @@ async function clusterNode(path: string, folder: string, index: number): Promise
   const listen = ["--bind", "127.0.0.1", "--port", String(port), "--cluster-port", String(busPort)];
   const cluster = ["--cluster-enabled", "yes", "--cluster-config-file", join(folder, `nodes-${index}.conf`)];
   const data = ["--dir", folder, "--save", "", "--appendonly", "yes", "--appenddirname", `data-${index}`];
-  const args = [...listen, ...cluster, ...data, "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no"];
+  const args = [
+    ...listen,
+    ...cluster,
+    ...data,
+    "--cluster-node-timeout",
+    "2000",
+    "--cluster-require-full-coverage",
+    "no",
+  ];
   return { port, busPort, run: () => launch(redisProgram(path, args)) };
 }
 

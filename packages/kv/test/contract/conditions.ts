@@ -80,7 +80,7 @@ export function conditions(current: Current): void {
     await expect(failing).rejects.toMatchObject({ code: "CONFLICT" });
     expect(await text(current(), "a")).toBe("old");
     expect(await text(current(), "gone")).toBe("still here");
-    expect(Math.abs(((await current().expiresAt("gone")) ?? 0) - before)).toBeLessThanOrEqual(5); // Redis rounds it anew
+    expect(Math.abs(((await current().expiresAt("gone")) ?? 0) - before)).toBeLessThanOrEqual(1000); // Redis goes on counting
     expect(await list(current())).toEqual(["a", "gone", "word"]);
   });
 

@@ -4,13 +4,9 @@
  */
 
 import { type Host, isMikcarError, unavailable, type Warn } from "@mikcar/core";
-import { ErrorReply } from "@redis/client";
-import type { Words } from "./client.ts";
-import { Connection } from "./connection.ts";
+import { away, Connection, ErrorReply, type RedisConfig, type Words } from "@mikcar/redis";
 import type { Servers } from "./servers.ts";
 import { slotOf } from "./slot.ts";
-import { away } from "./translate.ts";
-import type { RedisConfig } from "./url.ts";
 
 const MOVED = /^(MOVED|ASK) \d+ (\S+):(\d+)$/;
 const MOST_REDIRECTIONS = 5;

@@ -1,5 +1,5 @@
 /**
- * KV over Redis or Valkey, for the URLs of `readUrl`. Values are Redis strings, which other programs may share; keys of
+ * KV over Redis or Valkey, for the URLs of `readRedisUrl`. Values are Redis strings, which other programs may share; keys of
  * other types are refused. A call is one round trip. It needs Redis 6.2 or newer, or Valkey.
  */
 
@@ -7,19 +7,20 @@ import { type Open, unavailable, unsupported, type Warn } from "@mikcar/core";
 import type { KeyPage, KvBackend, Result, Transaction } from "../../backend.ts";
 import type { Glob } from "../../glob.ts";
 import { decodeCursor, encodeCursor } from "../../listing.ts";
-import type { Words } from "./client.ts";
+import { Connection, readRedisUrl, type RedisConfig, translate, type Words } from "@mikcar/redis";
 import { Cluster } from "./cluster.ts";
-import { Connection } from "./connection.ts";
 import { matchingKeys } from "./keys.ts";
 import { getMany } from "./many.ts";
 import { run, TRANSACT } from "./script.ts";
 import type { Servers } from "./servers.ts";
 import { Single } from "./single.ts";
 import { keysOf, readResults, scriptWords } from "./transaction.ts";
-import { translate } from "./translate.ts";
-import { readUrl, type RedisConfig } from "./url.ts";
 
-export const open: Open<KvBackend> = async (url, warn = () => undefined) => new RedisKv(connect(readUrl(url), warn));
+export const open: Open<KvBackend> = async (url, warn = () => undefined) => {
+  const config = readRedisUrl(url);
+  url.refuseUnread();
+  return new RedisKv(connect(config, warn));
+};
 
 function connect(config: RedisConfig, warn: Warn): Servers {
   const [host = { host: "localhost", port: undefined }] = config.hosts;

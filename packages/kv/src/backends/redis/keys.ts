@@ -6,7 +6,7 @@
 import { isUtf8 } from "node:buffer";
 import { compareUtf8 } from "@mikcar/core";
 import type { Glob } from "../../glob.ts";
-import type { Words } from "./client.ts";
+import type { Words } from "@mikcar/redis";
 import type { Servers } from "./servers.ts";
 
 interface Sender {

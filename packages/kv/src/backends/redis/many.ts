@@ -2,7 +2,7 @@
 
 import type { Servers } from "./servers.ts";
 import { GET_MANY, run } from "./script.ts";
-import { foreignType } from "./translate.ts";
+import { foreignType } from "@mikcar/redis";
 
 /** In the order of `keys`. Those of one place are read at one moment. @throws CONFLICT for a key of another type. */
 export async function getMany(servers: Servers, keys: readonly string[]): Promise<readonly (Buffer | undefined)[]> {

@@ -1,14 +1,7 @@
 /** Scripts that Redis runs as one step: https://redis.io/docs/latest/develop/programmability/eval-intro/ */
 
-import { hash } from "node:crypto";
-import { ErrorReply } from "@redis/client";
-import type { Words } from "./client.ts";
+import { runScript, type Script, script, type Words } from "@mikcar/redis";
 import type { Servers } from "./servers.ts";
-
-export interface Script {
-  readonly text: string;
-  readonly sha: string;
-}
 
 /**
  * A transaction. As `plan.ts` does for other backends, it works out what would become of every key, and then writes each once.
@@ -17,7 +10,7 @@ export interface Script {
  * Replies one result per operation, 0 or 1 or the digits of a sum; or -1, what failed, and the number of it.
  * Numbers are added in two halves of ten digits, as Lua's own are exact to 53 bits only.
  */
-export const TRANSACT = script(`
+export const TRANSACT: Script = script(`
 local at = 0
 local function word()
   at = at + 1
@@ -138,7 +131,7 @@ return results
 `);
 
 /** MGET says nothing for a key of another type, as it does for an absent one. Replies the values, or the number of such a key. */
-export const GET_MANY = script(`
+export const GET_MANY: Script = script(`
 local values = redis.call('MGET', unpack(KEYS))
 for number, key in ipairs(KEYS) do
   if not values[number] and redis.call('EXISTS', key) == 1 then return number end
@@ -146,19 +139,7 @@ end
 return values
 `);
 
-/**
- * Runs a script by its hash, and with its text when the server does not know it: after a restart, say.
- * @param words The number of keys, the keys, and the arguments.
- */
-export async function run(servers: Servers, key: string, { sha, text }: Script, words: Words): Promise<unknown> {
-  try {
-    return await servers.send(key, ["EVALSHA", sha, ...words]);
-  } catch (error) {
-    if (!(error instanceof ErrorReply && error.message.startsWith("NOSCRIPT"))) throw error;
-    return servers.send(key, ["EVAL", text, ...words]);
-  }
-}
-
-function script(text: string): Script {
-  return { text, sha: hash("sha1", text, "hex") };
+/** @param key Which server runs it. @param words The number of keys, the keys, and the arguments. */
+export function run(servers: Servers, key: string, code: Script, words: Words): Promise<unknown> {
+  return runScript((all) => servers.send(key, all), code, words);
 }

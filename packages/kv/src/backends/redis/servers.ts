@@ -1,7 +1,6 @@
 /** Where commands go: one server, or those of a cluster. */
 
-import type { Connection } from "./connection.ts";
-import type { Words } from "./client.ts";
+import type { Connection, Words } from "@mikcar/redis";
 
 export interface Servers {
   /** To the server that has `key`. @throws as `Connection.send`. */

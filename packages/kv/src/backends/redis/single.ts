@@ -1,7 +1,6 @@
 /** A Redis that is one server. */
 
-import type { Words } from "./client.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Words } from "@mikcar/redis";
 import type { Servers } from "./servers.ts";
 
 export class Single implements Servers {

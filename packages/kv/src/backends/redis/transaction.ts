@@ -3,8 +3,7 @@
 import { preconditionFailed, type Preconditions } from "@mikcar/core";
 import type { Operation, Result, Transaction } from "../../backend.ts";
 import { noInteger, outOfRange } from "../../value.ts";
-import type { Words } from "./client.ts";
-import { foreignType } from "./translate.ts";
+import { foreignType, type Words } from "@mikcar/redis";
 
 /** Each key once, in the order in which the script counts them. */
 export function keysOf({ conditions, operations }: Transaction): string[] {

@@ -38,7 +38,7 @@ export class Adoption {
     let cursor = "0-0";
     try {
       do {
-        cursor = String(await runScript(this.#send, scripts.adopt, [stream, base], [String(IDLE_MS), cursor]));
+        cursor = String(await runScript(this.#send, scripts.adopt, ["2", stream, base, String(IDLE_MS), cursor]));
       } while (cursor !== "0-0");
     } catch {
       this.#looked.delete(source.name); // Redis is away; the next take tries again, and whoever takes is told

@@ -65,7 +65,7 @@ export class Bells {
   async #lookAt(streams: readonly string[]): Promise<void> {
     let ids: readonly unknown[] = [];
     try {
-      ids = (await runScript(this.#send, scripts.lastIds, streams, [])) as readonly unknown[]; // as the script ends
+      ids = (await runScript(this.#send, scripts.lastIds, [String(streams.length), ...streams])) as readonly unknown[]; // as the script ends
     } catch {
       for (const stream of streams) this.#ring(stream);
     }

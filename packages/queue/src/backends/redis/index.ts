@@ -192,7 +192,7 @@ class RedisQueue implements QueueBackend {
 
   async #runOn(name: string, code: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     try {
-      return await runScript(this.#send, code, keys, args);
+      return await runScript(this.#send, code, [String(keys.length), ...keys, ...args]);
     } catch (error) {
       throw translate(error, name);
     }
