@@ -32,6 +32,12 @@ export interface KeyPage {
   readonly cursor: string | undefined;
 }
 
+/** What has become of a key: it has a new value, was deleted, or has expired. */
+export interface Change {
+  readonly type: "set" | "del" | "expired";
+  readonly key: string;
+}
+
 /** An expired key is absent to every method, from the millisecond of its expiry on. */
 export interface KvBackend extends Backend {
   get(key: string): Promise<Buffer | undefined>;
@@ -50,4 +56,11 @@ export interface KvBackend extends Backend {
   listKeys(glob: Glob): AsyncIterable<readonly string[]>;
   /** At most `limit` matches. @throws BAD_REQUEST for a cursor that this backend has not given. */
   pageKeys(glob: Glob, limit: number, cursor: string | undefined): Promise<KeyPage>;
+  /**
+   * What happens to matching keys from the moment it resolves until `ending` aborts, in order, in batches as they are read;
+   * an expiry when its space is reclaimed, or the key written anew. The iteration throws UNAVAILABLE when changes may have
+   * been missed, and TOO_MANY_REQUESTS when more than some thousand of them wait to be read.
+   * @throws UNSUPPORTED when the store does not tell.
+   */
+  watch(glob: Glob, ending: AbortSignal): Promise<AsyncIterable<readonly Change[]>>;
 }

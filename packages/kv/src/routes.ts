@@ -4,6 +4,7 @@ import { isUtf8 } from "node:buffer";
 import {
   badRequest,
   type Call,
+  eventReply,
   exactInteger,
   holds,
   notFound,
@@ -11,9 +12,10 @@ import {
   preconditions,
   type Reply,
   type Routes,
+  type ServerEvent,
 } from "@mikcar/core";
 import { z } from "zod";
-import type { Condition, KvBackend, Operation, Result } from "./backend.ts";
+import type { Change, Condition, KvBackend, Operation, Result } from "./backend.ts";
 import { glob } from "./glob.ts";
 import * as schemas from "./schemas.ts";
 import { spec } from "./spec.ts";
@@ -33,6 +35,7 @@ export const routes: Routes<KvBackend> = [
   ["GET",    "/ttl/:key",       keyTtl,       spec.ttl],
   ["POST",   "/expire/:key",    expireKey,    spec.expire],
   ["POST",   "/tx",             runTx,        spec.tx],
+  ["GET",    "/watch/:pattern", watchKeys,    spec.watch],
 ];
 
 const TEXT = "text/plain; charset=utf-8";
@@ -140,6 +143,15 @@ async function runTx(kv: KvBackend, call: Call): Promise<Reply> {
   });
   const results = await kv.transact({ conditions, operations });
   return { body: { status: "ok", results: operations.map((operation, index) => txResult(operation, results[index])) } };
+}
+
+async function watchKeys(kv: KvBackend, call: Call): Promise<Reply> {
+  return eventReply(call, eventsOf(await kv.watch(glob(call.param("pattern")), call.ending)));
+}
+
+async function* eventsOf(changes: AsyncIterable<readonly Change[]>): AsyncGenerator<readonly ServerEvent[]> {
+  for await (const batch of changes)
+    yield batch.map(({ type, key }) => ({ event: type, data: JSON.stringify({ key }) }));
 }
 
 function txResult(operation: Operation, result: Result | undefined): unknown {

@@ -3,7 +3,7 @@ import { defineService, fileUrl, type Open, type Service } from "@mikcar/core";
 import type { KvBackend } from "./backend.ts";
 import { routes } from "./routes.ts";
 
-const lmdb = (): Promise<{ readonly open: Open<KvBackend> }> => import("./backends/lmdb.ts");
+const lmdb = (): Promise<{ readonly open: Open<KvBackend> }> => import("./backends/lmdb/index.ts");
 const redis = (): Promise<{ readonly open: Open<KvBackend> }> => import("./backends/redis/index.ts");
 
 const backends = {

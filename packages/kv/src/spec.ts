@@ -84,6 +84,14 @@ const specs = {
     replies: { 200: ["All was done, one result each", schemas.txReply] },
     errors: ["PRECONDITION_FAILED", "CONFLICT"],
   },
+  watch: {
+    summary: "What happens to the keys that match a pattern, from now on",
+    description:
+      'Server-sent events set, del and expired, each with {"key": …} as its data. The connection is cut when changes may ' +
+      "have been missed, or when the client reads too slowly.",
+    replies: { 200: ["Until the client leaves", "events"] },
+    errors: ["UNSUPPORTED"],
+  },
 } satisfies Record<string, Spec>;
 
 export const spec: Readonly<Record<keyof typeof specs, Spec>> = specs;

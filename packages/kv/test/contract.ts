@@ -10,6 +10,7 @@ import { expiry } from "./contract/expiry.ts";
 import { listing } from "./contract/listing.ts";
 import { numbers } from "./contract/numbers.ts";
 import { values } from "./contract/values.ts";
+import { watching } from "./contract/watching.ts";
 
 /** Every difference we accept, by name. */
 export type Quirk =
@@ -44,6 +45,7 @@ export function kvContract(name: string, harness: Harness): void {
     describe("expiry", () => expiry(current));
     describe("conditions and transactions", () => conditions(current));
     describe("listing", () => listing(current));
+    describe("watching", () => watching(current));
     describe("the end", () => closing(current));
   });
 }
@@ -73,6 +75,7 @@ function closing(current: Current): void {
     transact: (kv) => increment(kv, "a"),
     listKeys: (kv) => list(kv),
     pageKeys: (kv) => kv.pageKeys(glob("*"), 10, undefined),
+    watch: (kv) => kv.watch(glob("*"), new AbortController().signal),
     ping: (kv) => kv.ping(),
   };
   it.each(Object.entries(afterClose))("refuses %s after the close as UNAVAILABLE", async (_method, call) => {

@@ -6,7 +6,7 @@ import { temporaryFolder } from "@mikcar/devkit";
 import { Environment } from "@mikcar/lmdb";
 import BTree from "sorted-btree";
 import type { KvBackend } from "../src/backend.ts";
-import { open as openLmdb } from "../src/backends/lmdb.ts";
+import { open as openLmdb } from "../src/backends/lmdb/index.ts";
 import { open as openMemory } from "../src/backends/memory.ts";
 import { glob } from "../src/glob.ts";
 import { fill, list } from "./calls.ts";

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it, jest } from "@jest/globals";
 import { configUrl, fileUrl } from "@mikcar/core";
 import { temporaryFolder } from "@mikcar/devkit";
 import type { KvBackend } from "../src/backend.ts";
-import { open } from "../src/backends/lmdb.ts";
+import { open } from "../src/backends/lmdb/index.ts";
 import { glob } from "../src/glob.ts";
 import { KvService } from "../src/service.ts";
 import { fill, increment, list, set, text } from "./calls.ts";

@@ -1,7 +1,7 @@
 import { afterAll } from "@jest/globals";
 import { configUrl, fileUrl } from "@mikcar/core";
 import { temporaryFolder } from "@mikcar/devkit";
-import { open } from "../src/backends/lmdb.ts";
+import { open } from "../src/backends/lmdb/index.ts";
 import { kvContract } from "./contract.ts";
 
 const folder = temporaryFolder();

@@ -5,7 +5,7 @@ import { configUrl, fileUrl } from "@mikcar/core";
 import { temporaryFolder } from "@mikcar/devkit";
 import fc from "fast-check";
 import type { KvBackend, Transaction } from "../src/backend.ts";
-import { open as openLmdb } from "../src/backends/lmdb.ts";
+import { open as openLmdb } from "../src/backends/lmdb/index.ts";
 import { open as openMemory } from "../src/backends/memory.ts";
 import { glob } from "../src/glob.ts";
 import { eTag } from "../src/value.ts";

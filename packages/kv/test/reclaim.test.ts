@@ -7,7 +7,7 @@ import { configUrl, fileUrl } from "@mikcar/core";
 import { temporaryFolder, until } from "@mikcar/devkit";
 import { Environment, openEnvironment } from "@mikcar/lmdb";
 import type { KvBackend } from "../src/backend.ts";
-import { open as openLmdb } from "../src/backends/lmdb.ts";
+import { open as openLmdb } from "../src/backends/lmdb/index.ts";
 import { open as openMemory } from "../src/backends/memory.ts";
 import { expire, list, run, set } from "./calls.ts";
 import { setClock, stopClock } from "./clock.ts";

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => cluster.remove());
 
 kvContract("redis+cluster", {
-  open: async () => tagged(await open(configUrl(await cluster.freshUrl())), "{same slot}"),
+  open: async () => tagged(await open(configUrl(`${await cluster.freshUrl()}?notify=true`)), "{same slot}"),
   clock: redisClock(() => cluster.nodes),
   quirks: { "time-goes-on": "Redis counts the time itself" },
 });

@@ -15,7 +15,7 @@ afterAll(() => server.remove());
 kvContract("redis", {
   open: async () => {
     url = await server.freshUrl();
-    return open(configUrl(url));
+    return open(configUrl(`${url}?notify=true`));
   },
   clock: redisClock(() => [url]),
   quirks: { "time-goes-on": "Redis counts the time itself" },

@@ -34,7 +34,8 @@ it("has tests for exactly the routes of the table", () => {
 });
 
 it("answers only with statuses that the table tells", async () => {
-  for (const [method, path, , { replies }] of routes) {
+  const ending = routes.filter(([, , , { replies }]) => replies[200]?.[1] !== "events"); // a stream has no end
+  for (const [method, path, , { replies }] of ending) {
     const body = path === "/set/batch" ? '{"a":"1"}' : '{"keys":["a"],"seconds":5,"ops":[{"increment":"n"}]}';
     await kv.post("/set/x", "1");
     const answer = await kv.send(method, path.replace(/:\w+/, "x"), {
@@ -56,6 +57,6 @@ describe("the README", () => {
   );
 
   it.each(Object.keys(KvService.backends))("has a row for the scheme %s", (scheme) => {
-    expect(readme).toMatch(new RegExp(`^\\| .*\`${scheme}:`, "m"));
+    expect(readme).toMatch(new RegExp(`^\\| .*\`${scheme.replace("+", "\\+")}:`, "m"));
   });
 });

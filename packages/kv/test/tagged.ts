@@ -1,6 +1,6 @@
 /** A backend whose keys all begin with the same text, which its caller does not see. */
 
-import type { KvBackend } from "../src/backend.ts";
+import type { Change, KvBackend } from "../src/backend.ts";
 import type { Glob } from "../src/glob.ts";
 
 /** @param tag Short, without characters that mean something in a pattern. Keys of 1024 bytes become longer by it. */
@@ -13,6 +13,9 @@ export function tagged(kv: KvBackend, tag: string): KvBackend {
     literals: inner.literals.map((text, index) => (index === 0 ? tag + text : text)),
     matches: (key) => key.startsWith(tag) && inner.matches(key.slice(tag.length)),
   });
+  async function* shown(changes: AsyncIterable<readonly Change[]>): AsyncGenerator<readonly Change[]> {
+    for await (const batch of changes) yield batch.map(({ type, key }) => ({ type, key: key.slice(tag.length) }));
+  }
   return {
     ping: () => kv.ping(),
     close: () => kv.close(),
@@ -34,5 +37,6 @@ export function tagged(kv: KvBackend, tag: string): KvBackend {
       const page = await kv.pageKeys(inside(inner), limit, cursor);
       return { keys: bare(page.keys), cursor: page.cursor };
     },
+    watch: async (inner, ending) => shown(await kv.watch(inside(inner), ending)),
   };
 }

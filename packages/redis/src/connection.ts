@@ -17,7 +17,7 @@ const LONGEST_PAUSE_MS = 1000;
 export class Connection {
   readonly address: string;
   readonly #config: RedisConfig;
-  readonly #host: Host;
+  readonly host: Host;
   readonly #warn: Warn;
   /** In the order they were sent, which is that of their deadlines. */
   readonly #pending = new Set<Pending>();
@@ -35,7 +35,7 @@ export class Connection {
   constructor(config: RedisConfig, host: Host, warn: Warn) {
     this.address = `${host.host}:${host.port ?? 6379}`;
     this.#config = config;
-    this.#host = host;
+    this.host = host;
     this.#warn = warn;
     this.#sweeper = setInterval(() => this.#sweep(), Math.max(5, config.timeoutMs / 10)).unref();
     this.#running = this.#run();
@@ -119,7 +119,7 @@ export class Connection {
 
   /** Resolves when the connection that it made is lost. @throws when it could make none. */
   async #connectOnce(): Promise<void> {
-    const client = makeClient(this.#config, this.#host);
+    const client = makeClient(this.#config, this.host);
     const lost = newResolvers<undefined>();
     client.on("error", () => lost.resolve(undefined)); // those who wait for a reply are told by the client
     client.on("end", () => lost.resolve(undefined));

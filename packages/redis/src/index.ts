@@ -1,6 +1,7 @@
 export { ErrorReply } from "@redis/client";
-export type { Words } from "./client.ts";
+export { type Client, makeClient, type Words } from "./client.ts";
 export { Connection } from "./connection.ts";
+export { inTime } from "./deadline.ts";
 export { runScript, type Script, script } from "./script.ts";
 export { Subscriber } from "./subscriber.ts";
 export { away, foreignType, translate } from "./translate.ts";

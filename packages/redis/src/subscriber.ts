@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Host, isMikcarError, unavailable, type Warn } from "@mikcar/core";
 import { type Client, makeClient } from "./client.ts";
+import { inTime } from "./deadline.ts";
 import { away } from "./translate.ts";
 import type { RedisConfig } from "./url.ts";
 
@@ -76,7 +77,7 @@ export class Subscriber {
     const client = makeClient(this.#config, this.#host);
     client.on("error", () => client.destroy()); // whereupon it ends
     try {
-      await this.#inTime(client.connect());
+      await inTime(client.connect(), this.#config.timeoutMs);
     } catch (error) {
       client.destroy();
       this.#client = undefined;
@@ -91,7 +92,7 @@ export class Subscriber {
   }
 
   async #subscribe(client: Client, names: readonly string[]): Promise<void> {
-    await this.#inTime(client.subscribe([...names], this.#onMessage));
+    await inTime(client.subscribe([...names], this.#onMessage), this.#config.timeoutMs);
     for (const name of names) {
       const channel = this.#channels.get(name);
       if (channel !== undefined) channel.isConfirmed = true;
@@ -140,20 +141,6 @@ export class Subscriber {
       client?.destroy();
     } else if (idle.length > 0) {
       await client?.unsubscribe(idle).catch(() => undefined); // with a lost connection they are gone
-    }
-  }
-
-  async #inTime<T>(work: Promise<T>): Promise<T> {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new Error(`no answer within ${this.#config.timeoutMs} ms`)),
-      this.#config.timeoutMs,
-    );
-    work.catch(() => undefined); // it may fail after the deadline
-    try {
-      return await Promise.race([work, late.promise]);
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

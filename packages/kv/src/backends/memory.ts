@@ -5,10 +5,11 @@
 
 import { compareUtf8, type Open, unavailable } from "@mikcar/core";
 import BTree from "sorted-btree";
-import type { KeyPage, KvBackend, Result, Transaction } from "../backend.ts";
+import type { Change, KeyPage, KvBackend, Result, Transaction } from "../backend.ts";
 import type { Glob } from "../glob.ts";
 import { page, portions } from "../listing.ts";
 import { type Entry, plan, type Reader } from "../plan.ts";
+import { changesOf, Watches } from "../watch.ts";
 
 export const open: Open<KvBackend> = async () => new MemoryKv();
 
@@ -30,6 +31,7 @@ class MemoryKv implements KvBackend {
   readonly #order = new BTree.default<string, undefined>(undefined, compareUtf8);
   readonly #due = new BTree.default<Due, undefined>(undefined, compareDue);
   readonly #sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  readonly #watches = new Watches();
   #isClosed = false;
 
   async ping(): Promise<void> {
@@ -39,6 +41,7 @@ class MemoryKv implements KvBackend {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#sweeper);
+    this.#watches.end();
   }
 
   async get(key: string): Promise<Buffer | undefined> {
@@ -70,8 +73,14 @@ class MemoryKv implements KvBackend {
       expiresAt: (key) => this.#live(key, now)?.expiresAt,
     };
     const { changes, results } = plan(reader, transaction, now);
+    if (!this.#watches.isEmpty) this.#watches.tell(this.#newsOf(changes, now));
     for (const [key, entry] of changes) this.#write(key, entry);
     return results;
+  }
+
+  async watch(glob: Glob, ending: AbortSignal): Promise<AsyncIterable<readonly Change[]>> {
+    this.#refuseClosed();
+    return this.#watches.open(glob, ending);
   }
 
   listKeys(glob: Glob): AsyncIterable<readonly string[]> {
@@ -82,6 +91,13 @@ class MemoryKv implements KvBackend {
   async pageKeys(glob: Glob, limit: number, cursor: string | undefined): Promise<KeyPage> {
     this.#refuseClosed();
     return page((prefix, after) => this.#walk(prefix, after), glob, limit, cursor);
+  }
+
+  #newsOf(changes: ReadonlyMap<string, Entry | undefined>, now: number): readonly Change[] {
+    return [...changes].flatMap(([key, entry]) => {
+      const old = this.#entries.get(key);
+      return changesOf(key, entry, old === undefined ? "absent" : old.expiresAt > now ? "live" : "expired");
+    });
   }
 
   #live(key: string, now: number = Date.now()): Stored | undefined {
@@ -118,6 +134,7 @@ class MemoryKv implements KvBackend {
     for (let count = 0; count < SWEEP_KEYS; count++) {
       const due = this.#due.minKey();
       if (due === undefined || due.at > now) return;
+      this.#watches.tell([{ type: "expired", key: due.key }]);
       this.#write(due.key, undefined);
     }
     setImmediate(() => {

@@ -4,6 +4,8 @@ import { expect } from "@jest/globals";
 import { type Answer, ask, type Ask } from "@mikcar/devkit";
 
 export interface Client {
+  /** Where `/kv` is. */
+  base(): string;
   /** @param path Below `/kv`, sent as it stands. */
   send(method: string, path: string, options?: Ask): Promise<Answer>;
   get(path: string, headers?: Ask["headers"]): Promise<Answer>;
@@ -19,6 +21,7 @@ export type RouteTests = Readonly<Record<string, (kv: Client) => void>>;
 export function client(base: () => string): Client {
   const send: Client["send"] = (method, path, options) => ask(base(), `/kv${path}`, { method, ...options });
   return {
+    base: () => `${base()}/kv`,
     send,
     get: (path, headers = {}) => send("GET", path, { headers }),
     post: (path, body, headers = {}) => send("POST", path, { headers, ...(body === undefined ? {} : { body }) }),

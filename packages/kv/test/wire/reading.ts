@@ -134,6 +134,25 @@ export const reading: RouteTests = {
     });
   },
 
+  "GET /watch/:pattern": (kv) => {
+    it("streams what happens to matching keys from the moment it answers", async () => {
+      const answer = await fetch(`${kv.base()}/watch/%C3%BC*`, { signal: AbortSignal.timeout(10_000) });
+      const reader = (answer.body as ReadableStream<Uint8Array>).getReader(); // a 200 has one
+      await reader.read();
+
+      await kv.post("/set/%C3%BC%0A%221", "x");
+
+      const { value } = await reader.read();
+      expect(answer.headers.get("content-type")).toBe("text/event-stream");
+      expect(Buffer.from(value ?? []).toString()).toBe('event: set\ndata: {"key":"ü\\n\\"1"}\n\n');
+      await reader.cancel();
+    });
+
+    it("answers 400 to a pattern that is none", async () => {
+      expect((await kv.get("/watch/%5Ba")).status).toBe(400);
+    });
+  },
+
   "GET /ttl/:key": (kv) => {
     it("tells -1 without an expiry and -2 for an absent key", async () => {
       await kv.post("/set/a", "1");

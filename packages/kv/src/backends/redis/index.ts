@@ -4,11 +4,12 @@
  */
 
 import { type Open, unavailable, unsupported, type Warn } from "@mikcar/core";
-import type { KeyPage, KvBackend, Result, Transaction } from "../../backend.ts";
+import type { Change, KeyPage, KvBackend, Result, Transaction } from "../../backend.ts";
 import type { Glob } from "../../glob.ts";
 import { decodeCursor, encodeCursor } from "../../listing.ts";
 import { Connection, readRedisUrl, type RedisConfig, translate, type Words } from "@mikcar/redis";
 import { Cluster } from "./cluster.ts";
+import { KeyEvents } from "./events.ts";
 import { matchingKeys } from "./keys.ts";
 import { getMany } from "./many.ts";
 import { run, TRANSACT } from "./script.ts";
@@ -18,8 +19,10 @@ import { keysOf, readResults, scriptWords } from "./transaction.ts";
 
 export const open: Open<KvBackend> = async (url, warn = () => undefined) => {
   const config = readRedisUrl(url);
+  const mayConfigure = url.flag("notify");
   url.refuseUnread();
-  return new RedisKv(connect(config, warn));
+  const servers = connect(config, warn);
+  return new RedisKv(servers, new KeyEvents(servers, config, mayConfigure));
 };
 
 function connect(config: RedisConfig, warn: Warn): Servers {
@@ -32,12 +35,14 @@ const PORTION = 1000;
 
 class RedisKv implements KvBackend {
   readonly #servers: Servers;
+  readonly #events: KeyEvents;
   #openWrites = 0;
   #onWritten: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(servers: Servers) {
+  constructor(servers: Servers, events: KeyEvents) {
     this.#servers = servers;
+    this.#events = events;
   }
 
   async ping(): Promise<void> {
@@ -96,8 +101,14 @@ class RedisKv implements KvBackend {
     return { keys: keys.slice(0, limit), cursor: encodeCursor(keys[limit - 1] ?? "") };
   }
 
+  watch(glob: Glob, ending: AbortSignal): Promise<AsyncIterable<readonly Change[]>> {
+    if (this.#closing !== undefined) return Promise.reject(unavailable("the store is closed"));
+    return this.#events.watch(glob, ending).catch(rethrow);
+  }
+
   /** Writes may end first: one of them may have to send its script yet. */
   async #end(): Promise<void> {
+    this.#events.close();
     if (this.#openWrites > 0) await new Promise<void>((resolve) => (this.#onWritten = resolve));
     await this.#servers.close();
   }

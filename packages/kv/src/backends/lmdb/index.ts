@@ -6,10 +6,13 @@
 
 import { type Environment, type Draft, openEnvironment, type Table } from "@mikcar/lmdb";
 import { configError, type Open } from "@mikcar/core";
-import type { KeyPage, KvBackend, Result, Transaction } from "../backend.ts";
-import type { Glob } from "../glob.ts";
-import { page, portions } from "../listing.ts";
-import { type Entry, plan, type Reader } from "../plan.ts";
+import type { Change, KeyPage, KvBackend, Result, Transaction } from "../../backend.ts";
+import type { Glob } from "../../glob.ts";
+import { page, portions } from "../../listing.ts";
+import { type Entry, plan, type Reader } from "../../plan.ts";
+import { changesOf } from "../../watch.ts";
+import { ChangeLog } from "./log.ts";
+import { readNumber, writeNumber } from "./number.ts";
 
 export const open: Open<KvBackend> = async (url, warn) => {
   const sync = url.flag("sync", true);
@@ -34,6 +37,7 @@ class LmdbKv implements KvBackend {
   readonly #expiries: Table;
   /** Expiry and key, to find what is due. */
   readonly #due: Table;
+  readonly #log: ChangeLog;
   readonly #sweeper: NodeJS.Timeout;
   #sweeping: Promise<void> | undefined;
 
@@ -42,6 +46,7 @@ class LmdbKv implements KvBackend {
     this.#values = environment.table("values");
     this.#expiries = environment.table("expiries");
     this.#due = environment.table("due");
+    this.#log = new ChangeLog(environment);
     this.#sweeper = setInterval(() => {
       // A full disk, say: the next second tries again, and those who write are told by their own calls.
       this.#sweeping ??= this.#sweep()
@@ -56,6 +61,7 @@ class LmdbKv implements KvBackend {
 
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
+    this.#log.end();
     await this.#sweeping;
     await this.#environment.close();
   }
@@ -83,13 +89,20 @@ class LmdbKv implements KvBackend {
     return expiresAt > Date.now() && this.#values.has(name) ? expiresAt : undefined;
   }
 
-  transact(transaction: Transaction): Promise<readonly Result[]> {
-    return this.#environment.commit((draft) => {
+  async transact(transaction: Transaction): Promise<readonly Result[]> {
+    const done = await this.#environment.commit((draft) => {
       const now = Date.now();
       const { changes, results } = plan(this.#reader(draft, now), transaction, now);
+      if (this.#log.isRead(draft, now)) this.#log.append(draft, this.#newsOf(draft, changes, now));
       for (const [key, entry] of changes) this.#write(draft, Buffer.from(key), entry);
       return results;
     });
+    this.#log.poll();
+    return done;
+  }
+
+  watch(glob: Glob, ending: AbortSignal): Promise<AsyncIterable<readonly Change[]>> {
+    return this.#log.watch(glob, ending);
   }
 
   listKeys(glob: Glob): AsyncIterable<readonly string[]> {
@@ -126,6 +139,14 @@ class LmdbKv implements KvBackend {
     };
   }
 
+  #newsOf(draft: Draft, changes: ReadonlyMap<string, Entry | undefined>, now: number): readonly Change[] {
+    return [...changes].flatMap(([key, entry]) => {
+      const name = Buffer.from(key);
+      if (!draft.has(this.#values, name)) return changesOf(key, entry, "absent");
+      return changesOf(key, entry, readTime(draft.get(this.#expiries, name)) > now ? "live" : "expired");
+    });
+  }
+
   #write(draft: Draft, name: Buffer, entry: Entry | undefined): void {
     const old = draft.get(this.#expiries, name);
     const expiresAt = entry?.expiresAt ?? Infinity;
@@ -159,23 +180,27 @@ class LmdbKv implements KvBackend {
     for (;;) {
       const end = writeTime(Date.now() + 1);
       const due = [...this.#due.keys({ end, limit: SWEEP_KEYS })];
-      if (due.length === 0) return;
+      if (due.length === 0) return this.#log.clean();
       await this.#environment.commit((draft) => {
-        for (const key of due) {
-          if (draft.has(this.#due, key)) this.#write(draft, key.subarray(8), undefined);
+        const gone = due.filter((key) => draft.has(this.#due, key)).map((key) => key.subarray(8));
+        if (this.#log.isRead(draft, Date.now())) {
+          this.#log.append(
+            draft,
+            gone.map((name) => ({ type: "expired", key: name.toString() })),
+          );
         }
+        for (const name of gone) this.#write(draft, name, undefined);
       });
+      this.#log.poll();
     }
   }
 }
 
-/** Milliseconds since 1970 as eight bytes that sort as the numbers do. */
+/** Milliseconds since 1970. */
 function writeTime(time: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(Math.ceil(time)));
-  return bytes;
+  return writeNumber(Math.ceil(time));
 }
 
 function readTime(bytes: Buffer | undefined): number {
-  return bytes === undefined ? Infinity : Number(bytes.readBigUInt64BE());
+  return bytes === undefined ? Infinity : readNumber(bytes);
 }
