@@ -53,7 +53,8 @@ async function bench(): Promise<void> {
   for (const row of chosen) {
     process.stderr.write(`${row.name} … `);
     const database = row.needsPostgres ? { DATABASE_URL: (await postgres?.freshUrl()) ?? "" } : {};
-    const store = row.needsRedis ? { KV_URL: (await redis?.freshUrl()) ?? "" } : {};
+    const redisUrl = row.needsRedis ? await redis?.freshUrl() : undefined;
+    const store = redisUrl === undefined ? {} : { KV_URL: redisUrl, QUEUE_URL: redisUrl };
     const result = await benchRow({ ...row, env: { ...row.env, ...database, ...store } }, options);
     floors.push(await floor(options));
     // Beside the floors before and after it, as a machine is not equally fast all the time.

@@ -14,7 +14,7 @@ export interface Row {
   readonly env: Readonly<Record<string, string>>;
   /** Runs on a Postgres that is started for it. */
   readonly needsPostgres?: boolean;
-  /** Runs its kv on a Redis that is started for it. */
+  /** Runs its kv and its queue on a Redis that is started for it. */
   readonly needsRedis?: boolean;
   readonly seed: readonly Request[];
   /** Sent again and again, each connection from the first on. */
@@ -108,6 +108,26 @@ const scripts = scattered(1000).map((id) =>
   sqlCall("script", { script: SCRIPT, input: { one: id, other: (id + 1) % KEYS } }),
 );
 
+const pushes: readonly Request[] = Array.from({ length: 16 }, (_, queue) => push(queue));
+/** So many that no run comes to their end. */
+const pushBatches: readonly Request[] = Array.from({ length: 192 }, (_, index) => ({
+  method: "POST",
+  path: `/queue/push/queue-${index % 16}/batch`,
+  headers: JSON_TYPE,
+  body: JSON.stringify({ messages: Array.from({ length: 1000 }, () => ({ note: VALUE })) }),
+}));
+const pops: readonly Request[] = Array.from({ length: 16 }, (_, queue) => pop(queue));
+/** A goal for the pair is twice that of a request. */
+const pairs: readonly Request[] = Array.from({ length: 16 }, (_, queue) => [push(queue), pop(queue)]).flat();
+
+function push(queue: number): Request {
+  return { method: "POST", path: `/queue/push/queue-${queue}`, body: JSON.stringify({ note: VALUE }) };
+}
+
+function pop(queue: number): Request {
+  return { method: "GET", path: `/queue/pop/queue-${queue}?timeout=10` };
+}
+
 // prettier-ignore
 export const rows: readonly Row[] = [
   { name: "health",                    goal: 1.1,  env: memory, seed: [], requests: [{ method: "GET", path: "/health" }] },
@@ -126,5 +146,8 @@ export const rows: readonly Row[] = [
   { name: "sql-query-key-postgres",    goal: 2.6,  env: files,  needsPostgres: true, seed: items, requests: queries },
   { name: "sql-insert-postgres",       goal: 3,    env: files,  needsPostgres: true, seed: insertTable, requests: inserts },
   { name: "sql-query-key-sqlite",      goal: 2,    env: files,  seed: items, requests: queries },
+  { name: "queue-push-redis",          goal: 1.8,  env: files,  needsRedis: true, seed: [], requests: pushes },
+  { name: "queue-pop-redis",           goal: 2,    env: files,  needsRedis: true, seed: pushBatches, requests: pops },
+  { name: "queue-push-pop-redis",      goal: 2,    env: files,  needsRedis: true, seed: [], requests: pairs },
   { name: "sql-script-postgres",       goal: 12,   env: files,  needsPostgres: true, seed: items, requests: scripts },
 ];

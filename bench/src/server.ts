@@ -54,8 +54,12 @@ export class TestServer {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   cost(): Cost {
-    const pid = this.#child.pid ?? 0;
+    const { pid } = this;
     const processes = [pid, ...descendants(pid)];
     const ticks = processes.map(ticksOf).reduce((sum, count) => sum + count, 0);
     const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];

@@ -47,6 +47,7 @@ export class HttpCall implements Call {
   readonly #context: CallContext;
   #abort: AbortController | undefined;
   #ending: AbortController | undefined;
+  #onEnding: Set<() => void> | undefined;
   #isEnding = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, context: CallContext) {
@@ -78,11 +79,24 @@ export class HttpCall implements Call {
 
   get ending(): AbortSignal {
     if (this.#ending === undefined) {
-      this.#ending = new AbortController();
-      if (this.#isEnding || this.response.destroyed) this.#ending.abort();
-      else this.response.once("close", () => this.end());
+      const ending = new AbortController();
+      this.#ending = ending;
+      this.whenEnding(() => ending.abort());
     }
     return this.#ending.signal;
+  }
+
+  whenEnding(listener: () => void): () => void {
+    if (this.#isEnding || this.response.destroyed) {
+      listener();
+      return () => undefined;
+    }
+    if (this.#onEnding === undefined) {
+      this.#onEnding = new Set();
+      this.response.once("close", () => this.end());
+    }
+    this.#onEnding.add(listener);
+    return () => this.#onEnding?.delete(listener);
   }
 
   param(name: string): string {
@@ -135,7 +149,8 @@ export class HttpCall implements Call {
   /** Ends its waiting. */
   end(): void {
     this.#isEnding = true;
-    this.#ending?.abort();
+    for (const listener of this.#onEnding ?? []) listener();
+    this.#onEnding = undefined;
   }
 
   /** Ends the handler's work. */

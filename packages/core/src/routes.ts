@@ -13,6 +13,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** As `signal`, and aborted when the server begins to drain too: a call that waits for something to happen answers then. */
   readonly ending: AbortSignal;
+  /** Calls `listener` once when `ending` would abort, at once if that was before; far lighter than a signal. @returns Forgets it. */
+  whenEnding(listener: () => void): () => void;
   /** Under which the log speaks of this call, and which its answer carries as `X-Trace-Id`. */
   readonly traceId: string;
   /** The server's log, for what is worth a line of its own. Give `trace_id` with it; never a body, a value or a secret. */

@@ -100,6 +100,7 @@ export class Environment {
   #closing: Promise<void> | undefined;
   #isClosed = false;
   #hasFailed = false;
+  #ownCommits = 0;
 
   constructor(root: RootDatabase<Buffer, Buffer>) {
     this.#root = root;
@@ -139,6 +140,11 @@ export class Environment {
     if (this.#isClosed) throw closed();
     this.refresh();
     return this.#control.getEntry(GENERATION)?.version ?? 0;
+  }
+
+  /** How often this one has raised the generation. */
+  get ownCommits(): number {
+    return this.#ownCommits;
   }
 
   /** Waits for the commits under way. From then on, reads throw UNAVAILABLE. Safe to call twice. */
@@ -189,6 +195,7 @@ export class Environment {
           ? await this.#control.ifNoExists(GENERATION, write)
           : await this.#control.ifVersion(GENERATION, generation, write);
       if (!isWritten) continue;
+      this.#ownCommits++;
       await this.#root.flushed;
       return outcomes;
     }

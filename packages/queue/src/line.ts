@@ -3,6 +3,7 @@
  * for, so the consumers of a busy queue share its round trips.
  */
 
+import type { Call } from "@mikcar/core";
 import type { Message, QueueBackend, Source, StopListening } from "./backend.ts";
 
 export interface Wanted {
@@ -11,7 +12,7 @@ export interface Wanted {
   /** 0: only what is there. */
   readonly waitMs: number;
   /** Asked for only when there is something to wait for. */
-  readonly caller: { readonly ending: AbortSignal };
+  readonly caller: Pick<Call, "whenEnding">;
 }
 
 class Taker {
@@ -143,16 +144,17 @@ export class Line {
     if (!this.#takers.has(taker) || taker.stopWaiting !== undefined) return;
     const { waitMs, caller } = taker.wanted;
     const leftMs = taker.joinedAt + waitMs - performance.now();
-    if (leftMs <= 0 || caller.ending.aborted) return this.#dismiss(taker, []);
+    if (leftMs <= 0) return this.#dismiss(taker, []);
     const leave = (): void => {
       this.#dismiss(taker, []);
       if (this.#takers.size === 0 && this.#serving === undefined) this.#end();
     };
     const timer = setTimeout(leave, Math.min(leftMs, LONGEST_MS));
-    caller.ending.addEventListener("abort", leave);
+    taker.stopWaiting = () => clearTimeout(timer);
+    const forget = caller.whenEnding(leave);
     taker.stopWaiting = () => {
       clearTimeout(timer);
-      caller.ending.removeEventListener("abort", leave);
+      forget();
     };
   }
 

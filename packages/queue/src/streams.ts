@@ -1,6 +1,6 @@
 /** Subscriptions as streams of events. A client holds at most so many messages at a time as it has asked for. */
 
-import type { ServerEvent } from "@mikcar/core";
+import type { Call, ServerEvent } from "@mikcar/core";
 import type { Message, QueueBackend, Source } from "./backend.ts";
 import type { Wanted } from "./line.ts";
 import { sourceName, type Waiting } from "./waiting.ts";
@@ -23,7 +23,7 @@ export class Streams {
   /** Messages as they come, until the caller ends. One that could not be sent goes back. @param show The JSON of a message. */
   async *events(
     source: Source,
-    wanted: Omit<Wanted, "waitMs">,
+    wanted: Omit<Wanted, "waitMs"> & { readonly caller: Pick<Call, "ending" | "whenEnding"> },
     show: (message: Message) => string,
   ): AsyncGenerator<readonly ServerEvent[]> {
     const { max, visibilityMs, caller } = wanted;

@@ -24,7 +24,7 @@ export const open: Open<QueueBackend> = async (url, warn) => {
 };
 
 /** How long another process's push takes at most to be noticed, and how small a part of the time looking for it may be. */
-const LOOK_MS = 10;
+const LOOK_MS = 30;
 const LOOK_SHARE = 0.05;
 
 class LmdbStore implements Store {
@@ -47,20 +47,24 @@ class LmdbStore implements Store {
   }
 
   /**
-   * Looks at the generation of the file, which costs some 10 µs: the system's own notices of a changed file come before
+   * Looks at the generation of the file, which costs some µs and a turn of the loop: the system's own notices of a changed file come before
    * the change can be read, and only then.
    */
   watch(look: () => void): () => void {
-    let generation = this.#environment.generation();
+    let seen = this.#foreignCommits();
     let timer: NodeJS.Timeout;
     const compare = (): void => {
       const begin = performance.now();
-      const now = this.#environment.generation();
-      if (now !== generation) look();
-      generation = now;
+      const now = this.#foreignCommits();
+      if (now !== seen) look();
+      seen = now;
       timer = setTimeout(compare, Math.max(LOOK_MS, (performance.now() - begin) / LOOK_SHARE)).unref();
     };
     timer = setTimeout(compare, LOOK_MS).unref();
     return () => clearTimeout(timer);
+  }
+
+  #foreignCommits(): number {
+    return this.#environment.generation() - this.#environment.ownCommits;
   }
 }
