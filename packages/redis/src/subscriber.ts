@@ -26,6 +26,8 @@ export class Subscriber {
   readonly #warn: Warn;
   readonly #channels = new Map<string, Channel>();
   #client: Promise<Client> | undefined;
+  /** The one that is connected. */
+  #ready: Client | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -65,6 +67,7 @@ export class Subscriber {
     this.#isClosed = true;
     clearInterval(this.#sweeper);
     this.#channels.clear();
+    this.#ready = undefined;
     (await this.#client?.catch(() => undefined))?.destroy();
   }
 
@@ -75,20 +78,27 @@ export class Subscriber {
 
   async #connect(): Promise<Client> {
     const client = makeClient(this.#config, this.#host);
-    client.on("error", () => client.destroy()); // whereupon it ends
+    client.on("error", () => this.#forget(client));
+    client.on("end", () => this.#forget(client));
     try {
       await inTime(client.connect(), this.#config.timeoutMs);
+      if (!client.isReady) throw new Error("it was lost at once");
     } catch (error) {
       client.destroy();
       this.#client = undefined;
       throw away(undefined, "no connection", error);
     }
-    const connection = this.#client;
-    client.once("end", () => {
-      if (this.#client === connection) void this.#lost();
-    });
+    this.#ready = client;
     if (this.#isClosed) client.destroy();
     return client;
+  }
+
+  /** Once for each connection, whichever way its end is told. */
+  #forget(client: Client): void {
+    if (this.#ready !== client) return;
+    this.#ready = undefined;
+    client.destroy();
+    void this.#lost();
   }
 
   async #subscribe(client: Client, names: readonly string[]): Promise<void> {
@@ -138,6 +148,7 @@ export class Subscriber {
       clearInterval(this.#sweeper);
       this.#sweeper = undefined;
       this.#client = undefined;
+      this.#ready = undefined;
       client?.destroy();
     } else if (idle.length > 0) {
       await client?.unsubscribe(idle).catch(() => undefined); // with a lost connection they are gone

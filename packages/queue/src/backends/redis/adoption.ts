@@ -3,7 +3,7 @@
 import { runScript, type Words } from "@mikcar/redis";
 import type { Source } from "../../backend.ts";
 import { placeOf } from "./keys.ts";
-import { scripts } from "./scripts.ts";
+import { scripts } from "./scripts/index.ts";
 
 /** How long another program may hold a message: the original leased for as long. */
 const IDLE_MS = 30_000;

@@ -4,7 +4,7 @@ import type { Words } from "@mikcar/redis";
 import { runScript, type Subscriber } from "@mikcar/redis";
 import type { Source, StopListening } from "../../backend.ts";
 import { placeOf } from "./keys.ts";
-import { scripts } from "./scripts.ts";
+import { scripts } from "./scripts/index.ts";
 
 /** A program that adds to a stream by itself rings no bell; its message is found within this time. */
 const LOOK_MS = 900;

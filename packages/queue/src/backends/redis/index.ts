@@ -33,7 +33,7 @@ import { asJson } from "../../payload.ts";
 import { Adoption } from "./adoption.ts";
 import { Bells } from "./bells.ts";
 import { channelPrefix, groupsKey, idempotencyKey, placeOf, topicBase } from "./keys.ts";
-import { scripts } from "./scripts.ts";
+import { scripts } from "./scripts/index.ts";
 
 export const open: Open<QueueBackend> = async (url, warn = () => undefined) => {
   const config = readRedisUrl(url);
