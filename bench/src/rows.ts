@@ -16,6 +16,8 @@ export interface Row {
   readonly needsPostgres?: boolean;
   /** Runs its kv and its queue on a Redis that is started for it. */
   readonly needsRedis?: boolean;
+  /** Runs its queue on a RabbitMQ that is started for it. */
+  readonly needsRabbitmq?: boolean;
   readonly seed: readonly Request[];
   /** Sent again and again, each connection from the first on. */
   readonly requests: readonly Request[];
@@ -149,5 +151,8 @@ export const rows: readonly Row[] = [
   { name: "queue-push-redis",          goal: 1.8,  env: files,  needsRedis: true, seed: [], requests: pushes },
   { name: "queue-pop-redis",           goal: 2,    env: files,  needsRedis: true, seed: pushBatches, requests: pops },
   { name: "queue-push-pop-redis",      goal: 2,    env: files,  needsRedis: true, seed: [], requests: pairs },
+  { name: "queue-push-rabbitmq",       goal: 1.7,  env: files,  needsRabbitmq: true, seed: [], requests: pushes },
+  { name: "queue-pop-rabbitmq",        goal: 2,    env: files,  needsRabbitmq: true, seed: pushBatches, requests: pops },
+  { name: "queue-push-pop-rabbitmq",   goal: 2,    env: files,  needsRabbitmq: true, seed: [], requests: pairs },
   { name: "sql-script-postgres",       goal: 12,   env: files,  needsPostgres: true, seed: items, requests: scripts },
 ];

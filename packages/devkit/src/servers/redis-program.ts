@@ -6,7 +6,11 @@ import type { Certificate } from "./certificate.ts";
 import type { ServerProgram } from "./launch.ts";
 
 export function findRedis(): Promise<string> {
-  return findProgram("redis-server", "redis-server", "set REDIS_URL to a Redis whose databases may be emptied");
+  return findProgram(
+    "redis-server",
+    "redis-server",
+    "set REDIS_URL to a Redis whose databases may be emptied (docker/compose.yaml has one)",
+  );
 }
 
 export function redisProgram(path: string, args: readonly string[]): ServerProgram {
