@@ -8,6 +8,8 @@ export interface ServerProgram {
   readonly name: string;
   readonly path: string;
   readonly args: readonly string[];
+  /** Absent: that of this process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** What it prints when it takes connections. */
   readonly readyText: string;
   /** How it ends with the test process. */
@@ -22,8 +24,10 @@ process.once("exit", () => {
 });
 
 /** Resolves when it takes connections. @throws with its own words when it does not come to that. */
-export async function launch({ name, path, args, readyText, exitSignal, user }: ServerProgram): Promise<ChildProcess> {
-  const server = spawn(path, args, { ...user, stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
+export async function launch(program: ServerProgram): Promise<ChildProcess> {
+  const { name, path, args, env, readyText, exitSignal, user } = program;
+  const options = { ...user, ...(env === undefined ? {} : { env }) };
+  const server = spawn(path, args, { ...options, stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
   let output = "";
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
