@@ -8,6 +8,7 @@ type Load<B> = () => Promise<{ readonly open: Open<B> }>;
 
 const lmdb = withWaiting(() => import("./backends/lmdb.ts"));
 const redis = withWaiting(() => import("./backends/redis/index.ts"));
+const amqp = withWaiting(() => import("./backends/amqp/index.ts"));
 
 const backends = {
   memory: withWaiting(() => import("./backends/memory.ts")),
@@ -15,6 +16,8 @@ const backends = {
   lmdb,
   redis,
   rediss: redis,
+  amqp,
+  amqps: amqp,
 };
 
 /** The queue service; see `docs/contract.md`, section 6. */

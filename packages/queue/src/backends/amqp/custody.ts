@@ -1,0 +1,153 @@
+/** From a delivery to its end: messages that are leased, and what becomes of them. */
+
+import { randomUUID } from "node:crypto";
+import { EXPIRED, type Message } from "../../backend.ts";
+import { asJson } from "../../payload.ts";
+import type { Delivery } from "./desk.ts";
+import type { Layout } from "./layout.ts";
+import { type Lease, Leases } from "./leases.ts";
+import { changedLetter, type Letter, readLetter } from "./letter.ts";
+import { deadOf } from "./names.ts";
+import type { Address, Outbox } from "./outbox.ts";
+import { Settled, type Verdict } from "./settled.ts";
+
+export class Custody {
+  readonly #outbox: Outbox;
+  readonly #layout: Layout;
+  readonly #maxDeliveries: number;
+  readonly #leases: Leases;
+  readonly #settled = new Settled();
+
+  constructor(outbox: Outbox, layout: Layout, maxDeliveries: number) {
+    this.#outbox = outbox;
+    this.#layout = layout;
+    this.#maxDeliveries = maxDeliveries;
+    this.#leases = new Leases((lease) => this.#expire(lease));
+  }
+
+  /** Leases what has come. Undefined: it is not to be handed out, as it has been, and is still held or was settled. */
+  receive(queue: string, delivery: Delivery, visibilityMs: number): Message | undefined {
+    const { message } = delivery;
+    let letter = readLetter(message);
+    let key = keyOf(queue, letter.id);
+    const verdict = this.#settled.find(key, letter);
+    if (verdict !== undefined) return this.#settleAgain({ key, queue, letter, delivery }, verdict);
+    const held = this.#leases.get(key);
+    if (held !== undefined && !held.delivery.desk.isClosed) {
+      letter = { ...letter, id: randomUUID(), isUnique: false }; // another program has used an id twice
+      key = keyOf(queue, letter.id);
+    } else if (held !== undefined) {
+      if (isSame(held.letter, letter)) return this.#resume(held, delivery);
+      this.#leases.end(held); // lost with its channel, and we cannot know whether this is it
+    }
+    const deadline = performance.now() + visibilityMs;
+    this.#leases.add({ key, queue, letter, delivery, deadline, place: -1 });
+    return { id: letter.id, payload: asJson(message.content), deliveries: letter.deliveries + 1 };
+  }
+
+  /** @returns False for a message that this process does not hold. */
+  ack(queue: string, id: string): boolean {
+    const lease = this.#end(queue, id);
+    if (lease === undefined) return false;
+    this.#settled.add(lease.key, lease.letter, "done"); // before the broker has heard of it, or will
+    lease.delivery.desk.ack(lease.delivery);
+    return true;
+  }
+
+  release(queue: string, id: string): void {
+    const lease = this.#end(queue, id);
+    lease?.delivery.desk.requeue(lease.delivery); // on a channel that was lost it is back already
+  }
+
+  async nack(queue: string, id: string, delayMs: number, reason: string): Promise<boolean> {
+    const lease = this.#end(queue, id);
+    if (lease === undefined) return false;
+    if (lease.delivery.desk.isClosed) {
+      this.#settled.add(lease.key, lease.letter, { delayMs, reason });
+      return true;
+    }
+    try {
+      await this.#giveBack(lease, delayMs, reason);
+    } catch (error) {
+      if (this.#leases.get(lease.key) === undefined) this.#leases.add(lease); // it may be tried again
+      throw error;
+    }
+    return true;
+  }
+
+  /** Whether a message that lies in a queue was settled already, and will not be handed out. */
+  isSettled(queue: string, letter: Letter): boolean {
+    return this.#settled.find(keyOf(queue, letter.id), letter) !== undefined;
+  }
+
+  close(): void {
+    this.#leases.close();
+  }
+
+  #end(queue: string, id: string): Lease | undefined {
+    const lease = this.#leases.get(keyOf(queue, id));
+    if (lease !== undefined) this.#leases.end(lease);
+    return lease;
+  }
+
+  /** Its holder has it still: the message only came to us by another channel. */
+  #resume(lease: Lease, delivery: Delivery): undefined {
+    lease.delivery = delivery;
+  }
+
+  #settleAgain(held: Held, verdict: Verdict): undefined {
+    if (verdict === "done") held.delivery.desk.ack(held.delivery);
+    else this.#giveBackOrRequeue(held, verdict.delayMs, verdict.reason);
+  }
+
+  #expire(lease: Lease): void {
+    if (!lease.delivery.desk.isClosed) this.#giveBackOrRequeue(lease, 0, EXPIRED);
+  }
+
+  /** Should it not get through, the message is back all the same, and counted once too little. */
+  #giveBackOrRequeue(held: Held, delayMs: number, reason: string): void {
+    this.#giveBack(held, delayMs, reason).catch(() => held.delivery.desk.requeue(held.delivery));
+  }
+
+  /** Sends it once more, with its new count, and removes this one then: between the two there is one too many, never none. */
+  async #giveBack({ key, queue, letter, delivery }: Held, delayMs: number, reason: string): Promise<void> {
+    const deliveries = letter.deliveries + 1;
+    const isDead = deliveries >= this.#maxDeliveries;
+    const death = isDead ? { death: { reason, at: new Date() } } : {};
+    const options = changedLetter(letter, delivery.message, { deliveries, ...death });
+    const parcels = [{ content: delivery.message.content, options }];
+    if (isDead) await this.#outbox.send(queueAddress(deadOf(queue)), parcels, () => this.#make(deadOf(queue)));
+    else if (delayMs === 0) await this.#outbox.send(queueAddress(queue), parcels, () => this.#make(queue));
+    else await this.#sendLater(queue, parcels, delayMs);
+    this.#settled.add(key, letter, "done");
+    delivery.desk.ack(delivery);
+  }
+
+  async #sendLater(queue: string, parcels: Parameters<Outbox["send"]>[1], delayMs: number): Promise<void> {
+    const exchange = await this.#layout.delay("queue", delayMs);
+    await this.#outbox.send({ exchange, routingKey: queue }, parcels, () => {
+      this.#layout.forget(exchange);
+      return this.#layout.delay("queue", delayMs);
+    });
+  }
+
+  #make(queue: string): Promise<unknown> {
+    this.#layout.forget(queue);
+    return this.#layout.queue(queue);
+  }
+}
+
+type Held = Pick<Lease, "key" | "queue" | "letter" | "delivery">;
+
+export function queueAddress(queue: string): Address {
+  return { exchange: "", routingKey: queue };
+}
+
+/** No id and no name holds a control character. */
+function keyOf(queue: string, id: string): string {
+  return `${queue}\n${id}`;
+}
+
+function isSame(one: Letter, other: Letter): boolean {
+  return one.isUnique && other.isUnique && one.life === other.life && one.deliveries === other.deliveries;
+}

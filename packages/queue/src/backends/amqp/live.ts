@@ -1,0 +1,104 @@
+/** One connection as long as it lasts: calls on it end in time, whatever the broker does. */
+
+import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
+import type { MikcarError } from "@mikcar/core";
+import { away } from "./translate.ts";
+import type { AmqpConfig } from "./url.ts";
+
+interface Pending {
+  readonly deadline: number;
+  readonly reject: (error: MikcarError) => void;
+}
+
+export class Live {
+  /** Resolves when the connection is no more; never rejects. */
+  readonly lost: Promise<void>;
+  /** The broker takes no messages on it: it is short of memory or disk. */
+  isBlocked = false;
+  readonly #model: ChannelModel;
+  readonly #timeoutMs: number;
+  /** In the order of their deadlines. */
+  readonly #pending = new Set<Pending>();
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #cut: () => void;
+  #why: unknown;
+  #isLost = false;
+
+  /** @param cut Destroys the socket. */
+  constructor(model: ChannelModel, cut: () => void, { timeoutMs }: AmqpConfig) {
+    this.#model = model;
+    this.#cut = cut;
+    this.#timeoutMs = timeoutMs;
+    this.#sweeper = setInterval(() => this.#sweep(), Math.max(5, timeoutMs / 10)).unref();
+    this.lost = new Promise((resolve) => {
+      model.on("error", (error) => (this.#why = error)); // always followed by `close`
+      model.on("close", (error) => {
+        this.#why ??= error;
+        this.#end();
+        resolve();
+      });
+    });
+    model.on("blocked", () => (this.isBlocked = true));
+    model.on("unblocked", () => (this.isBlocked = false));
+  }
+
+  /**
+   * What the broker answers. One that does not answer in time is asked nothing more: the connection is cut.
+   * @throws what `answer` throws; UNAVAILABLE when the connection is lost before, or the time is up.
+   */
+  call<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#isLost) {
+        answer.catch(() => undefined); // this one is told instead
+        return reject(this.#gone());
+      }
+      const pending = { deadline: performance.now() + this.#timeoutMs, reject };
+      this.#pending.add(pending);
+      answer.then(
+        (value) => {
+          this.#pending.delete(pending);
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#pending.delete(pending);
+          reject(error as Error); // of amqplib's
+        },
+      );
+    });
+  }
+
+  async channel(): Promise<Channel> {
+    return guarded(await this.call(this.#model.createChannel()));
+  }
+
+  async confirmChannel(): Promise<ConfirmChannel> {
+    return guarded(await this.call(this.#model.createConfirmChannel({ highWaterMark: 1024 })));
+  }
+
+  #sweep(): void {
+    const [oldest] = this.#pending;
+    if (oldest === undefined || oldest.deadline > performance.now()) return;
+    this.#why ??= new Error(`no answer within ${this.#timeoutMs} ms`);
+    this.#end();
+    this.#cut();
+  }
+
+  #end(): void {
+    this.#isLost = true;
+    clearInterval(this.#sweeper);
+    const pending = [...this.#pending];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(this.#gone());
+  }
+
+  #gone(): MikcarError {
+    return away(this.#why instanceof Error ? this.#why.message : "the connection was lost", this.#why);
+  }
+}
+
+/** An emitted error without a listener would end the process; who waits for an answer is told by it. */
+function guarded<C extends Channel>(channel: C): C {
+  channel.on("error", () => undefined);
+  channel.on("handler-error", () => undefined);
+  return channel;
+}
