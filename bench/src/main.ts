@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startPostgres } from "@mikcar/devkit/postgres";
+import { startRabbitmq } from "@mikcar/devkit/rabbitmq";
 import { startRedis } from "@mikcar/devkit/redis";
 import { load, type LoadOptions, type LoadResult } from "./load.ts";
 import { compare, describeMachine, type Measured, read, save, showInReadme } from "./report.ts";
@@ -48,6 +49,7 @@ async function bench(): Promise<void> {
 
   const postgres = chosen.some(({ needsPostgres }) => needsPostgres) ? await startPostgres() : undefined;
   const redis = chosen.some(({ needsRedis }) => needsRedis) ? await startRedis() : undefined;
+  const rabbitmq = chosen.some(({ needsRabbitmq }) => needsRabbitmq) ? await startRabbitmq() : undefined;
   const measured: Measured[] = [];
   const floors = [await floor(options)];
   for (const row of chosen) {
@@ -55,7 +57,8 @@ async function bench(): Promise<void> {
     const database = row.needsPostgres ? { DATABASE_URL: (await postgres?.freshUrl()) ?? "" } : {};
     const redisUrl = row.needsRedis ? await redis?.freshUrl() : undefined;
     const store = redisUrl === undefined ? {} : { KV_URL: redisUrl, QUEUE_URL: redisUrl };
-    const result = await benchRow({ ...row, env: { ...row.env, ...database, ...store } }, options);
+    const broker = row.needsRabbitmq ? { QUEUE_URL: rabbitmq?.url ?? "" } : {};
+    const result = await benchRow({ ...row, env: { ...row.env, ...database, ...store, ...broker } }, options);
     floors.push(await floor(options));
     // Beside the floors before and after it, as a machine is not equally fast all the time.
     const floorMicros = ((floors.at(-1) ?? 0) + (floors.at(-2) ?? 0)) / 2;
@@ -64,6 +67,7 @@ async function bench(): Promise<void> {
   }
   await postgres?.remove();
   await redis?.remove();
+  await rabbitmq?.remove();
   const floorMicros = floors.toSorted((a, b) => a - b)[Math.floor(floors.length / 2)] ?? 0;
   const mode = `64 ${options.newConnections ? "connections, a new one per call" : "keep-alive connections"}`;
   const results = { at: new Date().toISOString(), machine: describeMachine(), mode, floorMicros, rows: measured };

@@ -9,6 +9,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { startRabbitmq } from "@mikcar/devkit/rabbitmq";
 import { startRedis } from "@mikcar/devkit/redis";
 import { TestServer } from "./server.ts";
 
@@ -19,10 +20,17 @@ const AT_ONCE = 200;
 
 const polls = Number(process.argv[2] ?? 10_000);
 const redis = await startRedis();
+const rabbitmq = await startRabbitmq();
 const data = mkdtempSync(join(tmpdir(), "mikcar-bench-"));
-const backends = { memory: "memory://", lmdb: `file://${data}/queue.lmdb`, redis: await redis.freshUrl() };
+const backends = {
+  memory: "memory://",
+  lmdb: `file://${data}/queue.lmdb`,
+  redis: await redis.freshUrl(),
+  rabbitmq: rabbitmq.url,
+};
 for (const [name, url] of Object.entries(backends)) console.log(`${name}: ${await measure(url)}`);
 await redis.remove();
+await rabbitmq.remove();
 rmSync(data, { recursive: true });
 
 async function measure(url: string): Promise<string> {
