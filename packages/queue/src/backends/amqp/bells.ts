@@ -62,13 +62,13 @@ export class Bells {
 
   /** How many messages of a queue are in hand: they are waiting, although the broker does not count them so. */
   inHand(queue: string): number {
-    return this.#bells.get(queue)?.inHand === undefined ? 0 : 1;
+    return this.#bells.get(queue)?.inHand?.desk.isClosed === false ? 1 : 0;
   }
 
   /** Somebody has found the queue empty: if others listen, they must hear of what comes from now on. */
   rearm(queue: string): void {
     const bell = this.#bells.get(queue);
-    if (bell === undefined || bell.inHand !== undefined) return;
+    if (bell === undefined || bell.inHand?.desk.isClosed === false) return;
     if (!isLive(bell)) this.#armOrRing(bell);
     else if (isSpent(bell)) this.#later(bell, SOON_MS, () => isSpent(bell) && this.#armOrRing(bell));
   }

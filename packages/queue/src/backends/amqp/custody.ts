@@ -126,7 +126,7 @@ export class Custody {
   async #sendLater(queue: string, parcels: Parameters<Outbox["send"]>[1], delayMs: number): Promise<void> {
     const exchange = await this.#layout.delay("queue", delayMs);
     await this.#outbox.send({ exchange, routingKey: queue }, parcels, () => {
-      this.#layout.forget(exchange);
+      this.#layout.forgetDelay("queue", delayMs);
       return this.#layout.delay("queue", delayMs);
     });
   }

@@ -18,10 +18,16 @@ export class Desk {
   readonly #channel: Channel;
   /** What the next consumer on it gets at a time. */
   #prefetch = 0;
+  /** Of the consumers that have not been cancelled. */
+  readonly #tags = new Set<string>();
 
   private constructor(live: Live, channel: Channel, onClosed: () => void) {
     this.#live = live;
     this.#channel = channel;
+    // amqplib would throw, and the message would lie about until the channel closes.
+    channel.prependListener("delivery", (message) => {
+      if (!this.#tags.has(message.fields.consumerTag)) channel.nack(message, false, true);
+    });
     channel.once("close", () => {
       this.isClosed = true;
       onClosed();
@@ -47,7 +53,7 @@ export class Desk {
     const { tag, consuming } = this.#begin(queue, count, (message) => {
       if (message !== null) taken.push(this.#delivery(message));
     });
-    await this.#live.call(Promise.all([consuming, this.#channel.cancel(tag)]));
+    await Promise.all([this.#live.call(consuming), this.cancel(tag)]);
     return taken;
   }
 
@@ -66,6 +72,7 @@ export class Desk {
   /** A message may still come before it resolves. */
   async cancel(tag: string): Promise<void> {
     await this.#live.call(this.#channel.cancel(tag));
+    this.#tags.delete(tag);
   }
 
   /** @returns False when the channel is closed: the broker has put the message back already. */
@@ -89,6 +96,7 @@ export class Desk {
     onMessage: (message: GetMessage | null) => void,
   ): { tag: string; consuming: Promise<unknown> } {
     const tag = `mikcar-${tags++}`;
+    this.#tags.add(tag);
     const options = { consumerTag: tag };
     const limited = prefetch === this.#prefetch ? undefined : this.#channel.prefetch(prefetch);
     this.#prefetch = prefetch;

@@ -25,7 +25,7 @@ import { Clerks } from "./clerks.ts";
 import { Custody, queueAddress } from "./custody.ts";
 import { Desks } from "./desks.ts";
 import { Idempotency } from "./idempotency.ts";
-import { Layout } from "./layout.ts";
+import { Layout, type QueueType } from "./layout.ts";
 import { newLetter, readLetter } from "./letter.ts";
 import { Link } from "./link.ts";
 import { countOf, deadMessage, look, purge, redrive, shownMessage } from "./looking.ts";
@@ -90,16 +90,14 @@ class AmqpQueue implements QueueBackend {
   push(queue: string, payloads: readonly string[], sending: Sending): Promise<readonly string[]> {
     const source = { name: queue, group: undefined };
     return this.#idempotency.once("queue", queue, sending.idempotencyKey, () =>
-      translated(() => this.#send("queue", queueOf(source), source, payloads, sending)),
+      translated(() => this.#send("queue", source, payloads, sending)),
     );
   }
 
   publish(topic: string, payloads: readonly string[], sending: Sending): Promise<readonly string[]> {
+    const source = { name: topic, group: DEFAULT_GROUP };
     return this.#idempotency.once("topic", topic, sending.idempotencyKey, () =>
-      translated(async () => {
-        await this.#layout.topic(topic);
-        return this.#send("topic", topic, undefined, payloads, sending);
-      }),
+      translated(() => this.#send("topic", source, payloads, sending)),
     );
   }
 
@@ -108,7 +106,7 @@ class AmqpQueue implements QueueBackend {
       throw unprocessable(`visibility: on RabbitMQ at most ${LONGEST_VISIBILITY_MS / 1000} s`, {
         details: [{ field: "visibility", message: `at most ${LONGEST_VISIBILITY_MS / 1000} s on RabbitMQ` }],
       });
-    return this.#onSource(source, (queue) => this.#taker.take(queue, max, visibilityMs));
+    return this.#onSource(source, (queue, type) => this.#taker.take(queue, type, max, visibilityMs));
   }
 
   async release(source: Source, ids: readonly string[]): Promise<void> {
@@ -167,44 +165,47 @@ class AmqpQueue implements QueueBackend {
     return this.#onSource(source, (queue) => this.#bells.listen(queue, ring));
   }
 
-  /** @param made What to make when there is no way to it; undefined: the topic of this name. */
+  /** @param source Whose queue must be there. */
   async #send(
     to: "queue" | "topic",
-    routingKey: string,
-    made: Source | undefined,
+    source: Source,
     payloads: readonly string[],
     { delayMs }: Sending,
   ): Promise<readonly string[]> {
     const parcels = payloads.map((payload) => ({ content: Buffer.from(payload), options: newLetter(randomUUID()) }));
-    const make = (): Promise<unknown> => this.#make(made ?? { name: routingKey, group: DEFAULT_GROUP });
-    if (delayMs === 0) await this.#outbox.send({ exchange: to === "topic" ? TOPICS : "", routingKey }, parcels, make);
-    else {
-      if (made !== undefined) await this.#layout.source(made); // what is due is dropped when it is not there
-      const exchange = await this.#layout.delay(to, delayMs);
-      await this.#outbox.send({ exchange, routingKey }, parcels, () => {
-        this.#layout.forget(exchange);
-        return this.#layout.delay(to, delayMs);
+    const routingKey = to === "topic" ? source.name : queueOf(source);
+    const direct = to === "topic" ? TOPICS : "";
+    try {
+      if (to === "topic" || delayMs > 0) await this.#layout.source(source); // no return tells that it is not there
+      const exchange = delayMs === 0 ? direct : await this.#layout.delay(to, delayMs);
+      await this.#outbox.send({ exchange, routingKey }, parcels, async () => {
+        await this.#make(source);
+        this.#layout.forgetDelay(to, delayMs);
+        if (delayMs > 0) await this.#layout.delay(to, delayMs);
       });
+    } catch (error) {
+      this.#layout.forget(queueOf(source)); // or an exchange that was deleted would be missed for ever
+      this.#layout.forgetDelay(to, delayMs);
+      throw error;
     }
     return parcels.map(({ options }) => String(options.messageId));
   }
 
-  #make(source: Source): Promise<unknown> {
+  #make(source: Source): Promise<QueueType> {
     this.#layout.forget(queueOf(source));
     return this.#layout.source(source);
   }
 
   /** Once more when somebody has deleted the queue. */
-  #onSource<T>(source: Source, work: (queue: string) => Promise<T>): Promise<T> {
+  #onSource<T>(source: Source, work: (queue: string, type: QueueType) => Promise<T>): Promise<T> {
     return translated(async () => {
-      await this.#layout.source(source);
+      const queue = queueOf(source);
       try {
-        return await work(queueOf(source));
+        return await work(queue, await this.#layout.source(source));
       } catch (error) {
         if (!isAbsent(error)) throw error;
       }
-      await this.#make(source);
-      return work(queueOf(source));
+      return work(queue, await this.#make(source));
     });
   }
 

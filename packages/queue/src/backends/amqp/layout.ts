@@ -1,7 +1,7 @@
 /** What is declared on the broker: each thing on its first use by this process, and again when it turns out to be gone. */
 
 import { isMikcarError, unsupported } from "@mikcar/core";
-import { DEFAULT_GROUP, type Source } from "../../backend.ts";
+import type { Source } from "../../backend.ts";
 import type { Clerk, Clerks } from "./clerks.ts";
 import { deadOf, delayName, queueOf, roundedDelay, TOPICS } from "./names.ts";
 import { replyCode } from "./translate.ts";
@@ -40,11 +40,6 @@ export class Layout {
     });
   }
 
-  /** What a topic needs before the first publish: the queue of the default group. */
-  topic(name: string): Promise<QueueType> {
-    return this.source({ name, group: DEFAULT_GROUP });
-  }
-
   queue(queue: string): Promise<QueueType> {
     return this.#once(queue, () => this.#declare(queue));
   }
@@ -72,10 +67,14 @@ export class Layout {
     return name;
   }
 
-  /** It has turned out not to be there: the next call declares it. @param name Of a queue or a delay. */
-  forget(name: string): void {
-    this.#known.delete(name);
-    this.#delays.delete(name);
+  /** It has turned out not to be there: the next call declares it. */
+  forget(queue: string): void {
+    this.#known.delete(queue);
+  }
+
+  /** As `forget`. */
+  forgetDelay(to: "queue" | "topic", delayMs: number): void {
+    this.#delays.delete(delayName(to, roundedDelay(delayMs)));
   }
 
   #once(queue: string, declare: () => Promise<QueueType>): Promise<QueueType> {

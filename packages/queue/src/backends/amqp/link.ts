@@ -82,6 +82,7 @@ export class Link {
       this.#next.resolve(live);
       this.#onChange();
       await live.lost;
+      if (live.wasSilent) throw new Error("it does not answer");
     } finally {
       clearTimeout(timer);
       this.#over.signal.removeEventListener("abort", cut);

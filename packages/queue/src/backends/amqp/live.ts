@@ -2,6 +2,7 @@
 
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
 import type { MikcarError } from "@mikcar/core";
+import { coalesceWrites } from "./coalesce.ts";
 import { away } from "./translate.ts";
 import type { AmqpConfig } from "./url.ts";
 
@@ -15,6 +16,8 @@ export class Live {
   readonly lost: Promise<void>;
   /** The broker takes no messages on it: it is short of memory or disk. */
   isBlocked = false;
+  /** It was cut as the broker did not answer. */
+  wasSilent = false;
   readonly #model: ChannelModel;
   readonly #timeoutMs: number;
   /** In the order of their deadlines. */
@@ -38,6 +41,7 @@ export class Live {
         resolve();
       });
     });
+    coalesceWrites(model);
     model.on("blocked", () => (this.isBlocked = true));
     model.on("unblocked", () => (this.isBlocked = false));
   }
@@ -78,6 +82,7 @@ export class Live {
   #sweep(): void {
     const [oldest] = this.#pending;
     if (oldest === undefined || oldest.deadline > performance.now()) return;
+    this.wasSilent = true;
     this.#why ??= new Error(`no answer within ${this.#timeoutMs} ms`);
     this.#end();
     this.#cut();

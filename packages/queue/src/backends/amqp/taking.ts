@@ -5,12 +5,15 @@ import type { Bells } from "./bells.ts";
 import type { Custody } from "./custody.ts";
 import type { Delivery, Desk } from "./desk.ts";
 import type { Desks } from "./desks.ts";
+import type { QueueType } from "./layout.ts";
 
 /** From here on a consumer that is cancelled at once is cheaper than single calls. */
 const FEW = 6;
 /** How many messages come at a time: they are in memory before their size is known. */
-const MANY = 32;
+const MANY = 64;
 const FIRST_GUESS_BYTES = 1024 * 1024;
+/** How many queues are known to have more. */
+const KNOWN = 10_000;
 
 export class Taking {
   readonly #desks: Desks;
@@ -18,6 +21,8 @@ export class Taking {
   readonly #custody: Custody;
   /** How large a message may well be: the largest of late. */
   #guessBytes = FIRST_GUESS_BYTES;
+  /** Queues that had more when they were last looked at: no call is spent on finding that out. */
+  readonly #busy = new Set<string>();
 
   constructor(desks: Desks, bells: Bells, custody: Custody) {
     this.#desks = desks;
@@ -25,15 +30,18 @@ export class Taking {
     this.#custody = custody;
   }
 
-  async take(queue: string, max: number, visibilityMs: number): Promise<Taken> {
+  async take(queue: string, type: QueueType, max: number, visibilityMs: number): Promise<Taken> {
     const inHand = this.#bells.hand(queue);
     const first = inHand === undefined ? undefined : this.#custody.receive(queue, inHand, visibilityMs);
     if (first !== undefined) return { messages: [first], nextInMs: 0 }; // whether there are more, the next one sees
     const desk = await this.#desks.of(queue);
     const messages: Message[] = [];
     try {
-      const isEmpty = await this.#fill(messages, { desk, queue, max, visibilityMs });
-      if (isEmpty) this.#bells.rearm(queue);
+      const isEmpty = await this.#fill(messages, { desk, queue, type, max, visibilityMs });
+      if (isEmpty) {
+        this.#busy.delete(queue);
+        this.#bells.rearm(queue);
+      }
       return { messages, nextInMs: isEmpty ? undefined : 0 };
     } catch (error) {
       for (const { id } of messages) this.#custody.release(queue, id);
@@ -41,37 +49,49 @@ export class Taking {
     }
   }
 
-  /** @returns Whether the queue has no more. */
+  /** @returns Whether the queue has no more, for which an unsuccessful `get` is the only proof. */
   async #fill(messages: Message[], asked: Asked): Promise<boolean> {
-    const { desk, queue, max, visibilityMs } = asked;
+    const { desk, queue, max } = asked;
+    let canBeMany = asked.type === "classic"; // others may give messages after the end of a consumer
     for (let bytes = 0; messages.length < max && bytes < TAKE_BYTES;) {
       const wanted = Math.min(max - messages.length, MANY, Math.floor((TAKE_BYTES - bytes) / this.#guessBytes));
-      const isMany = messages.length > 0 && wanted >= FEW;
+      const isMany = canBeMany && wanted >= FEW && (messages.length > 0 || this.#busy.has(queue));
       const deliveries = isMany ? await desk.getSome(queue, wanted) : await getOne(desk, queue);
-      for (const delivery of deliveries) {
-        if (bytes > 0 && bytes + delivery.message.content.length > TAKE_BYTES) {
-          for (const later of deliveries.slice(deliveries.indexOf(delivery))) desk.requeue(later);
-          return false;
-        }
-        bytes += this.#weigh(delivery);
-        const message = this.#custody.receive(queue, delivery, visibilityMs);
-        if (message !== undefined) messages.push(message);
-      }
-      if (deliveries.length < (isMany ? wanted : 1)) return true;
+      bytes += this.#use(deliveries, messages, bytes, asked);
+      if (isMany && deliveries.length < wanted) {
+        this.#busy.delete(queue);
+        if (messages.length > 0) return false;
+        canBeMany = false;
+      } else if (deliveries.length === 0) return true;
     }
+    if (this.#busy.size < KNOWN) this.#busy.add(queue);
     return false;
   }
 
-  #weigh({ message }: Delivery): number {
-    const { length } = message.content;
-    this.#guessBytes = Math.max(length, this.#guessBytes * 0.95, 1);
-    return length;
+  /** Leases what fits into one answer, and puts the rest back. @returns How many bytes that are. */
+  #use(deliveries: readonly Delivery[], messages: Message[], bytesBefore: number, asked: Asked): number {
+    let bytes = 0;
+    for (const delivery of deliveries) {
+      const { length } = delivery.message.content;
+      this.#guessBytes = Math.max(length, this.#guessBytes * 0.95, 1);
+      const isTooMuch = bytesBefore + bytes > 0 && bytesBefore + bytes + length > TAKE_BYTES;
+      if (isTooMuch) {
+        delivery.desk.requeue(delivery);
+        bytes = TAKE_BYTES; // nothing behind it may overtake it
+        continue;
+      }
+      bytes += length;
+      const message = this.#custody.receive(asked.queue, delivery, asked.visibilityMs);
+      if (message !== undefined) messages.push(message);
+    }
+    return bytes;
   }
 }
 
 interface Asked {
   readonly desk: Desk;
   readonly queue: string;
+  readonly type: QueueType;
   readonly max: number;
   readonly visibilityMs: number;
 }
