@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe } from "@jest/globals";
 import { type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
-import { survivesItsBroker, survivesKills } from "./crashes.ts";
+import { ROUNDS, survivesItsBroker, survivesKills } from "./crashes.ts";
 
 let server: RabbitmqServer;
 beforeAll(async () => {
@@ -8,17 +8,19 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => server?.remove());
 
+/** It starts slowly. */
+const rounds = Math.ceil(ROUNDS / 4);
 const url = (): string => `${server.url}?max_deliveries=1000&timeout_ms=2000`;
 
 describe("the RabbitMQ queue of two sidecars", () => {
   survivesKills({ url, leasesEndEarly: true });
 
-  survivesItsBroker("is stopped and started", { url, leasesEndEarly: true }, async () => {
+  survivesItsBroker("is stopped and started", { url, leasesEndEarly: true, rounds }, async () => {
     await server.stop();
     await server.start();
   });
 
-  survivesItsBroker("is killed and started", { url, leasesEndEarly: true }, async () => {
+  survivesItsBroker("is killed and started", { url, leasesEndEarly: true, rounds }, async () => {
     await server.kill();
     await server.start();
   });

@@ -218,8 +218,8 @@ it("sends again what is returned, and loses no promise, when connections are cut
     }
   })();
 
-  for (let round = 0; round < ROUNDS * 4; round++) {
-    const goal = settled.length + Math.random() * 300;
+  for (let round = 0; round < ROUNDS * 2; round++) {
+    const goal = settled.length + Math.random() * 100;
     await until("some more are settled", () => settled.length > goal);
     await cut();
   }

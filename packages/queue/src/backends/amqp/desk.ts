@@ -100,7 +100,11 @@ export class Desk {
     const options = { consumerTag: tag };
     const limited = prefetch === this.#prefetch ? undefined : this.#channel.prefetch(prefetch);
     this.#prefetch = prefetch;
-    const consume = this.#channel.consume(queue, onMessage as (message: unknown) => void, options); // the fields that differ are not read
+    const heard = (message: unknown): void => {
+      if (message === null) this.#tags.delete(tag);
+      onMessage(message as GetMessage | null); // its fields differ in what is not read
+    };
+    const consume = this.#channel.consume(queue, heard, options);
     return { tag, consuming: limited === undefined ? consume : Promise.all([limited, consume]) };
   }
 

@@ -21,6 +21,8 @@ export function deadOf(queue: string): string {
   return `mikcar.dead.${queue}`;
 }
 
+const STEP = 1.01;
+
 /** Of the exchange and the queue in which messages wait that long, before they go to a queue or a topic. */
 export function delayName(to: "queue" | "topic", delayMs: number): string {
   return `mikcar.delay.${to}.${delayMs}`;
@@ -32,7 +34,11 @@ export function delayName(to: "queue" | "topic", delayMs: number): string {
  */
 export function roundedDelay(delayMs: number): number {
   if (delayMs <= 1000) return Math.ceil(delayMs / 10) * 10;
-  let power = Math.ceil(Math.log(delayMs / 1000) / Math.log(1.01));
-  while (Math.ceil(1000 * 1.01 ** power) < delayMs) power++; // what the logarithm has rounded
-  return Math.ceil(1000 * 1.01 ** power);
+  let power = Math.max(0, Math.floor(Math.log(delayMs / 1000) / Math.log(STEP)) - 1); // the logarithm may be a hair off
+  while (afterSteps(power) < delayMs) power++;
+  return afterSteps(power);
+}
+
+function afterSteps(count: number): number {
+  return Math.ceil(1000 * STEP ** count);
 }
