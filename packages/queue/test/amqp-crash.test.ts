@@ -8,8 +8,8 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => server?.remove());
 
-/** It starts slowly. */
-const rounds = Math.ceil(ROUNDS / 4);
+/** It starts slowly: once is enough, except where time does not count. */
+const rounds = ROUNDS < 50 ? 1 : ROUNDS;
 const url = (): string => `${server.url}?max_deliveries=1000&timeout_ms=2000`;
 
 describe("the RabbitMQ queue of two sidecars", () => {
