@@ -26,7 +26,7 @@ export function groupsKey(topic: string): string {
   return `${MARK}groups\u001f${topic}`;
 }
 
-/** @param kind `queue` or `topic`: the two name spaces. */
+/** A hash, so that no listing of a key-value store in the same database shows it. @param kind `queue` or `topic`: the two name spaces. */
 export function idempotencyKey(kind: "queue" | "topic", name: string, key: string): string {
   return `${MARK}sent\u001f${kind}\u001f${name}\u001f${key}`;
 }

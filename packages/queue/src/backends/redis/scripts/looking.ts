@@ -8,8 +8,9 @@ local pending = redis.pcall('XPENDING', stream, 'mikcar')
 local held = pending.err and 0 or pending[1]
 local expired = redis.call('ZCOUNT', leases, '-inf', now)
 local back = redis.call('ZCOUNT', nacked, '-inf', now)
-local later = redis.call('ZCARD', delayed) + redis.call('ZCARD', nacked) - back
-local waiting = redis.call('XLEN', stream) - held + expired + back
+local due = redis.call('ZCOUNT', delayed, '-inf', now)
+local later = redis.call('ZCARD', delayed) - due + redis.call('ZCARD', nacked) - back
+local waiting = redis.call('XLEN', stream) - held + expired + back + due
 return { waiting, redis.call('ZCARD', leases) - expired, later, redis.call('XLEN', dead) }
 `;
 

@@ -4,7 +4,7 @@
 export const PUSH = `
 local channel, delay, key, keyLife, unique = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 if key ~= '' then
-  local known = redis.call('GET', key)
+  local known = redis.call('HGET', key, 'ids')
   if known then return cjson.decode(known) end
 end
 moveDue()
@@ -19,7 +19,10 @@ for i = 6, #ARGV do
   end
   given[#given + 1] = id
 end
-if key ~= '' then redis.call('SET', key, cjson.encode(given), 'PX', keyLife) end
+if key ~= '' then
+  redis.call('HSET', key, 'ids', cjson.encode(given))
+  redis.call('PEXPIRE', key, keyLife)
+end
 redis.call('PUBLISH', channel, '')
 return given
 `;
@@ -29,7 +32,7 @@ export const PUBLISH = `
 local channel, delay, key, keyLife, unique = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local groups, topic = KEYS[1], KEYS[2]
 if key ~= '' then
-  local known = redis.call('GET', key)
+  local known = redis.call('HGET', key, 'ids')
   if known then return cjson.decode(known) end
 end
 redis.call('SADD', groups, 'default')
@@ -48,6 +51,9 @@ for _, group in ipairs(redis.call('SMEMBERS', groups)) do
   end
   redis.call('PUBLISH', channel .. base, '')
 end
-if key ~= '' then redis.call('SET', key, cjson.encode(given), 'PX', keyLife) end
+if key ~= '' then
+  redis.call('HSET', key, 'ids', cjson.encode(given))
+  redis.call('PEXPIRE', key, keyLife)
+end
 return given
 `;
