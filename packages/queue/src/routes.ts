@@ -1,6 +1,15 @@
 /** The queue routes; see `docs/contract.md`, section 6. */
 
-import { badRequest, type Call, eventReply, exactInteger, notFound, type Reply, type Routes } from "@mikcar/core";
+import {
+  badRequest,
+  type Call,
+  eventReply,
+  exactInteger,
+  notFound,
+  type Reply,
+  type Routes,
+  unprocessable,
+} from "@mikcar/core";
 import { DEFAULT_GROUP, type Message, type Sending, type Source } from "./backend.ts";
 import type { Broker } from "./broker.ts";
 import { FINAL_LEASE_MS } from "./finals.ts";
@@ -212,9 +221,14 @@ function messageText({ id, payload }: Message, more: Readonly<Record<string, unk
   return `{"id":${JSON.stringify(id)},"payload":${payload},${JSON.stringify(more).slice(1)}`;
 }
 
-/** What `JSON.parse` made of a message, as text again; integers keep all their digits. */
-function jsonText(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? exactInteger(part) : part));
+/** What `JSON.parse` made of a message, as text again; integers keep all their digits. @throws UNPROCESSABLE. */
+function jsonText(value: unknown, index: number): string {
+  try {
+    return JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? exactInteger(part) : part));
+  } catch (cause) {
+    // Its parser reads what its writer cannot write: some thousand arrays in each other, say.
+    throw unprocessable(`messages.${index}: nested too deeply; push it alone`, { cause });
+  }
 }
 
 function now(): string {

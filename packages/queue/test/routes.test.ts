@@ -103,6 +103,7 @@ describe("a parameter that cannot be", () => {
     ["[1]", 422, JSON_TYPE],
     [JSON.stringify({ messages: Array.from({ length: 1001 }, () => 1) }), 422, JSON_TYPE],
     ["{", 400, JSON_TYPE],
+    [`{"messages":[1,${"[".repeat(100_000)}${"]".repeat(100_000)}]}`, 422, JSON_TYPE],
     ['{"messages":[1]}', 415, {}],
   ])("the batch %#  is refused, and nothing is sent", async (body, status, headers) => {
     const before = await client.get("/len/refused");
