@@ -48,6 +48,8 @@ export class Outbox {
   /** @returns Those for which there is no queue. */
   async #try(address: Address, parcels: readonly Parcel[]): Promise<readonly Parcel[]> {
     const counter = await this.#ready();
+    const [only] = parcels;
+    if (only !== undefined && parcels.length === 1) return (await publish(counter, address, only)) ? [] : parcels;
     const isStored = await Promise.all(parcels.map((parcel) => publish(counter, address, parcel)));
     return parcels.filter((_parcel, at) => !isStored[at]);
   }

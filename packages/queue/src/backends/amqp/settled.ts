@@ -25,20 +25,18 @@ export class Settled {
   /** @param key Of a queue and an id. One whose id is not unique is not remembered. */
   add(key: string, letter: Letter, verdict: Verdict): void {
     if (!letter.isUnique) return;
-    const now = performance.now();
     const { life, deliveries } = letter;
     this.#entries.delete(key);
-    this.#entries.set(key, { life, deliveries, verdict, until: now + LONGEST_MS });
-    for (const [oldest, { until }] of this.#entries) {
-      if (this.#entries.size <= MOST && until > now) break;
-      this.#entries.delete(oldest);
-    }
+    this.#entries.set(key, { life, deliveries, verdict, until: performance.now() + LONGEST_MS });
+    if (this.#entries.size <= MOST) return;
+    const [oldest = ""] = this.#entries.keys();
+    this.#entries.delete(oldest);
   }
 
   /** Undefined for a message that is new, has been given back since, or lives again after its death. */
   find(key: string, letter: Letter): Verdict | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || !letter.isUnique) return undefined;
+    if (entry === undefined || !letter.isUnique || entry.until < performance.now()) return undefined;
     return entry.life === letter.life && letter.deliveries <= entry.deliveries ? entry.verdict : undefined;
   }
 }
