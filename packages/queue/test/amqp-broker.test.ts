@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "@jest/gl
 import { until } from "@mikcar/devkit";
 import { type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
 import type { QueueBackend } from "../src/backend.ts";
+import { roundedDelay } from "../src/backends/amqp/names.ts";
 import { drain, failure, Foreigner, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp.ts";
 
 let server: RabbitmqServer;
@@ -266,4 +267,72 @@ it("refuses a visibility that the broker would not wait for", async () => {
     code: "UNPROCESSABLE",
     message: expect.stringContaining("visibility"),
   });
+});
+
+it("keeps delayed messages in a queue for each delay, which outlives them", async () => {
+  await queue.push(name, ["1"], { ...PLAIN, delayMs: 3_600_000 });
+
+  const ttlMs = roundedDelay(3_600_000);
+  const delay = `mikcar.delay.queue.${ttlMs}`;
+  const args = { "x-message-ttl": ttlMs, "x-expires": ttlMs + 3_600_000, "x-dead-letter-exchange": "" };
+  const { messageCount } = await foreigner.channel.assertQueue(delay, { durable: true, arguments: args });
+  expect(messageCount).toBeGreaterThanOrEqual(1);
+  await foreigner.channel.deleteQueue(delay);
+
+  const [id] = await queue.push(name, ["2"], { ...PLAIN, delayMs: 20 });
+  await until("it is due", async () => (await foreigner.ready(name)) === 1);
+  expect(await drain(queue, queueSource(name))).toMatchObject([{ id, payload: "2" }]);
+});
+
+it("sends a delayed message again when somebody has deleted its delay", async () => {
+  await queue.push(name, ["1"], { ...PLAIN, delayMs: 30 });
+  await until("it is due", async () => (await foreigner.ready(name)) === 1);
+  await foreigner.channel.deleteQueue("mikcar.delay.queue.30");
+
+  const pushed = queue.push(name, ["2"], { ...PLAIN, delayMs: 30 });
+
+  // Its exchange goes with it, and then the broker refuses what is sent there.
+  if ((await failure(pushed)).code !== "none") await queue.push(name, ["2"], { ...PLAIN, delayMs: 30 });
+  await until("it is due", async () => (await foreigner.ready(name)) === 2);
+  await drain(queue, queueSource(name));
+});
+
+it("gives a delayed publish to every group, and a delayed nack to its own", async () => {
+  const groups = ["default", "a", "ü/ b"].map((group) => ({ name, group }));
+  for (const group of groups) await queue.take(group, 1, 1000);
+
+  const [id = ""] = await queue.publish(name, ["1"], { ...PLAIN, delayMs: 50 });
+
+  for (const group of groups) {
+    await until("it is due", async () => (await queue.count(group)).waiting === 1);
+    await queue.take(group, 1, 30_000);
+  }
+  const [first = { name, group: "" }, ...others] = groups;
+  await queue.nack(first, id, 50, "later");
+  await until("it is due", async () => (await queue.count(first)).waiting === 1);
+  for (const other of others) expect((await queue.count(other)).waiting).toBe(0);
+  expect(await drain(queue, first)).toMatchObject([{ id, deliveries: 2 }]);
+});
+
+it("keeps the leases of two sidecars apart", async () => {
+  const other = await openAmqp(server.url);
+  const source = queueSource(name);
+  const ids = await queue.push(name, ["1", "2"], PLAIN);
+  const [one, two] = [await takeOne(queue, name), await takeOne(other, name)];
+
+  expect(new Set([one?.id, two?.id])).toEqual(new Set(ids));
+  expect(await other.ack(source, [one?.id ?? ""])).toEqual([false]);
+  expect(await other.nack(source, one?.id ?? "", 0, "not mine")).toBe(false);
+  expect(await queue.ack(source, [one?.id ?? "", two?.id ?? ""])).toEqual([true, false]);
+  await other.close();
+  expect(await drain(queue, source)).toMatchObject([{ id: two?.id }]);
+});
+
+it("declares a queue once for many pushes and takes that come at the same time", async () => {
+  const ids = await Promise.all(Array.from({ length: 200 }, (_, n) => queue.push(name, [String(n)], PLAIN)));
+  const topicIds = await Promise.all(Array.from({ length: 200 }, (_, n) => queue.publish(name, [String(n)], PLAIN)));
+
+  expect(new Set(ids.flat()).size).toBe(200);
+  expect(await drain(queue, queueSource(name))).toHaveLength(200);
+  expect(await drain(queue, { name, group: "default" })).toHaveLength(topicIds.length);
 });

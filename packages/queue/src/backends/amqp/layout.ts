@@ -19,7 +19,7 @@ const MOST_ARGUMENTS = 32;
 
 export class Layout {
   readonly #clerks: Clerks;
-  readonly #known = new Map<string, Promise<QueueType>>();
+  readonly #known = new Map<string, { readonly type: Promise<QueueType>; isDone: boolean }>();
   readonly #delays = new Map<string, { readonly declaredAt: number; readonly done: Promise<unknown> }>();
 
   constructor(clerks: Clerks) {
@@ -67,9 +67,9 @@ export class Layout {
     return name;
   }
 
-  /** It has turned out not to be there: the next call declares it. */
+  /** It has turned out not to be there: the next call declares it, unless that is under way. */
   forget(queue: string): void {
-    this.#known.delete(queue);
+    if (this.#known.get(queue)?.isDone === true) this.#known.delete(queue);
   }
 
   /** As `forget`. */
@@ -79,13 +79,16 @@ export class Layout {
 
   #once(queue: string, declare: () => Promise<QueueType>): Promise<QueueType> {
     const known = this.#known.get(queue);
-    if (known !== undefined) return known;
-    const declaring = declare();
+    if (known !== undefined) return known.type;
+    const declaring = { type: declare(), isDone: false };
     this.#known.set(queue, declaring);
-    declaring.catch(() => this.#known.delete(queue));
+    declaring.type.then(
+      () => (declaring.isDone = true),
+      () => this.#known.delete(queue),
+    );
     const [oldest = ""] = this.#known.keys();
     if (this.#known.size > KNOWN) this.#known.delete(oldest);
-    return declaring;
+    return declaring.type;
   }
 
   /** A durable classic queue; or, of one that is there with other arguments, its type. */
