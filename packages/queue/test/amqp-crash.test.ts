@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { until } from "@mikcar/devkit";
 import { type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
-import { drain, failure, openAmqp, PLAIN, queueSource } from "./amqp.ts";
+import { drain, failure, openAmqp, PLAIN, queueSource } from "./amqp/foreigner.ts";
 import { ROUNDS, survivesItsBroker, survivesKills } from "./crashes.ts";
 
 let server: RabbitmqServer;

@@ -6,7 +6,7 @@ import { freePort, type Proxy, startProxy, until } from "@mikcar/devkit";
 import { type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
 import type { QueueBackend } from "../src/backend.ts";
 import { open } from "../src/backends/amqp/index.ts";
-import { drain, failure, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp.ts";
+import { drain, failure, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
 
 const ROUNDS = process.env["MIKCAR_TEST_LONG"] === "1" ? 50 : 5;
 

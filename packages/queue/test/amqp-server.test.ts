@@ -7,7 +7,7 @@ import { configUrl } from "@mikcar/core";
 import { temporaryFolder } from "@mikcar/devkit";
 import { LOCALHOST, type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
 import { open } from "../src/backends/amqp/index.ts";
-import { drain, failure, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp.ts";
+import { drain, failure, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
 
 const FEW_CHANNELS = 200;
 
@@ -58,6 +58,20 @@ describe("RabbitMQ without memory", () => {
     server = await startRabbitmq({ settings: ["vm_memory_high_watermark.absolute = 1MB"] });
   }, 300_000);
   afterAll(() => server?.remove());
+
+  it.each([
+    ["another password", (url: URL) => void ([url.username, url.password] = ["guest", "wrong"]), /ACCESS.REFUSED/],
+    ["a virtual host that is not there", (url: URL) => void (url.pathname = "/nowhere%25"), /no such virtual host/],
+  ])("answers 503 to a URL with %s, and says why in the log", async (_what, change, reason) => {
+    const url = new URL(server.url);
+    change(url);
+    const warnings: string[] = [];
+    const queue = await open(configUrl(`${url.href}?timeout_ms=1000`), (warning) => warnings.push(warning));
+
+    expect((await failure(queue.ping())).code).toBe("UNAVAILABLE");
+    expect(warnings.join()).toMatch(reason);
+    await queue.close();
+  });
 
   it("answers 503 to a push, and lets others take", async () => {
     const queue = await openAmqp(server.url);

@@ -89,14 +89,14 @@ class AmqpQueue implements QueueBackend {
 
   push(queue: string, payloads: readonly string[], sending: Sending): Promise<readonly string[]> {
     const source = { name: queue, group: undefined };
-    return this.#idempotency.once("queue", queue, sending.idempotencyKey, () =>
+    return this.#idempotency.once(`queue\n${queue}`, sending.idempotencyKey, payloads.length, () =>
       translated(() => this.#send("queue", source, payloads, sending)),
     );
   }
 
   publish(topic: string, payloads: readonly string[], sending: Sending): Promise<readonly string[]> {
     const source = { name: topic, group: DEFAULT_GROUP };
-    return this.#idempotency.once("topic", topic, sending.idempotencyKey, () =>
+    return this.#idempotency.once(`topic\n${topic}`, sending.idempotencyKey, payloads.length, () =>
       translated(() => this.#send("topic", source, payloads, sending)),
     );
   }

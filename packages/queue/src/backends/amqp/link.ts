@@ -9,6 +9,8 @@ import type { AmqpConfig } from "./url.ts";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
+/** amqplib does not pass on what the broker says then. */
+const NO_HOST = /^Expected ConnectionOpenOk; got <ConnectionClose/;
 
 export class Link {
   readonly #config: AmqpConfig;
@@ -107,7 +109,8 @@ export class Link {
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(String).join("; ");
   if (!(error instanceof Error)) return String(error);
-  return error.name === "AbortError" ? "it does not answer" : error.message;
+  if (error.name === "AbortError") return "it does not answer";
+  return NO_HOST.test(error.message) ? "it has no such virtual host for this user" : error.message;
 }
 
 /** Its rejection may have no listener. */

@@ -2,8 +2,8 @@
 
 import { configUrl } from "@mikcar/core";
 import amqplib, { type Channel, type ChannelModel } from "amqplib";
-import type { Message, QueueBackend, Source } from "../src/backend.ts";
-import { open } from "../src/backends/amqp/index.ts";
+import type { Message, QueueBackend, Source } from "../../src/backend.ts";
+import { open } from "../../src/backends/amqp/index.ts";
 
 export const PLAIN = { delayMs: 0, idempotencyKey: undefined };
 
@@ -79,4 +79,13 @@ export async function failure(call: Promise<unknown>): Promise<{ readonly code: 
     () => ({ code: "none", message: "it did not fail" }),
     (error: { code: string; message: string }) => error,
   );
+}
+
+/** What a test of one broker works on. */
+export interface Bench {
+  readonly url: string;
+  readonly foreigner: Foreigner;
+  readonly queue: QueueBackend;
+  /** That no other test uses. */
+  readonly name: string;
 }
