@@ -125,6 +125,7 @@ export class Connection {
     client.on("end", () => lost.resolve(undefined));
     try {
       await this.#inTime(client.connect());
+      if (this.#over.signal.aborted) return;
       this.#client = client;
       this.#failure = undefined;
       this.#next.resolve(client);

@@ -58,12 +58,9 @@ export class ChangeLog {
 
   /** Of this process and the others, from the moment it resolves. */
   async watch(glob: Glob, ending: AbortSignal): Promise<Watch> {
-    this.#starting ??= this.#start();
-    try {
-      await this.#starting;
-    } catch (error) {
-      this.#starting = undefined;
-      throw error;
+    // All who watched may leave while this one waits, and the timer with them.
+    while (this.#timer === undefined) {
+      await (this.#starting ??= this.#start().finally(() => (this.#starting = undefined)));
     }
     this.poll(); // what was before is not for the one who comes
     return this.#watches.open(glob, ending, () => this.#stopUnused());
@@ -140,7 +137,6 @@ export class ChangeLog {
     if (!this.#watches.isEmpty) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#starting = undefined;
   }
 
   #nextOf(draft: Draft): number {

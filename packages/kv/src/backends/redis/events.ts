@@ -1,42 +1,46 @@
 /**
- * What Redis tells of its keys, for those who watch: https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/
- * One connection to each server that has keys, for all watches together, while there are any.
+ * Watching keys by the keyspace notifications of Redis: https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/
+ * One more connection to each server, for all who watch, closed when the last of them leaves. What a server tells while
+ * that connection is away is lost, so its end is theirs.
  */
 
-import { unsupported } from "@mikcar/core";
-import { away, type Client, type Connection, inTime, makeClient, type RedisConfig } from "@mikcar/redis";
+import { isUtf8 } from "node:buffer";
+import { type Host, unavailable, unsupported } from "@mikcar/core";
+import { type Client, ErrorReply, inTime, makeClient, type RedisConfig, translate } from "@mikcar/redis";
 import type { Change } from "../../backend.ts";
 import type { Glob } from "../../glob.ts";
 import { mayHaveMissed, type Watch, Watches } from "../../watch.ts";
+import { patternOf } from "./keys.ts";
 import type { Servers } from "./servers.ts";
 
-/** Events by keyword, of strings, of keys in general, expired and evicted. */
-const NEEDED = "E$gxe";
+const SET = "set setrange append incrby decrby incrbyfloat setbit restore rename_to copy_to move_to";
+const DEL = "del rename_from move_from evicted";
+const TYPES: ReadonlyMap<string, Change["type"]> = new Map<string, Change["type"]>([
+  ...SET.split(" ").map((event) => [event, "set"] as const),
+  ...DEL.split(" ").map((event) => [event, "del"] as const),
+  ["expired", "expired"],
+]);
+/** Per key (K): what becomes of strings ($) and of keys (g), what expires (x) and what is thrown out (e). */
+const NEEDED = "K$gxe";
 const ALL = "g$lshzxetd"; // which `A` stands for
-const TYPES: Readonly<Record<string, Change["type"]>> = {
-  set: "set",
-  setrange: "set",
-  append: "set",
-  incrby: "set",
-  incrbyfloat: "set",
-  rename_to: "set",
-  copy_to: "set",
-  restore: "set",
-  del: "del",
-  rename_from: "del",
-  evicted: "del",
-  expired: "expired",
-};
-/** How soon it is noticed that a cluster has other servers. */
-const LOOK_MS = 5000;
+const SETTING = "notify-keyspace-events";
+const HOW = `set ${SETTING} to ${NEEDED} there, or let the sidecar do so with notify=true in KV_URL`;
+
+interface Listening {
+  readonly addresses: string;
+  readonly clients: readonly Client[];
+  readonly timer: NodeJS.Timeout;
+  isAnswered: boolean;
+}
 
 export class KeyEvents {
-  readonly #servers: Servers;
   readonly #config: RedisConfig;
+  readonly #servers: Servers;
   readonly #mayConfigure: boolean;
   readonly #watches = new Watches();
-  #clients: Promise<readonly Client[]> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #starting: Promise<void> | undefined;
+  #listening: Listening | undefined;
+  #isClosed = false;
 
   /** @param mayConfigure Whether notifications may be turned on where they are off. */
   constructor(servers: Servers, config: RedisConfig, mayConfigure: boolean) {
@@ -46,99 +50,139 @@ export class KeyEvents {
   }
 
   async watch(glob: Glob, ending: AbortSignal): Promise<Watch> {
-    const clients = (this.#clients ??= this.#begin());
+    while (this.#listening === undefined) await (this.#starting ??= this.#start());
+    const listening = this.#listening;
+    const prefix = `__keyspace@${this.#config.client.database ?? 0}__:`;
+    const channels = prefix + patternOf(glob);
+    const onMessage = (event: Buffer, channel: Buffer): void => {
+      const type = TYPES.get(event.toString());
+      const name = channel.subarray(prefix.length);
+      if (type !== undefined && isUtf8(name)) watch.tell([{ type, key: name.toString() }]);
+    };
+    const watch = this.#watches.open(glob, ending, () => {
+      if (this.#watches.isEmpty) return this.#stop();
+      for (const client of listening.clients)
+        void client.pUnsubscribe(channels, onMessage, true).catch(() => undefined);
+    });
+    if (ending.aborted) return watch;
     try {
-      await clients;
+      await Promise.all(
+        listening.clients.map(async (client) => {
+          await client.pSubscribe(channels, onMessage, true); // does not wait when another watch has just asked for it
+          await client.ping();
+        }),
+      );
     } catch (error) {
-      if (this.#clients === clients) this.#clients = undefined;
-      throw error;
+      watch.end();
+      throw translate(error);
     }
-    return this.#watches.open(glob, ending, () => this.#stopUnused());
+    return watch;
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#watches.end();
     this.#stop();
   }
 
-  async #begin(): Promise<readonly Client[]> {
-    const servers = await this.#servers.all();
-    await Promise.all(servers.map((server) => this.#turnOn(server)));
-    const clients = servers.map((server) => this.#listen(server));
+  async #start(): Promise<void> {
+    const clients: Client[] = [];
     try {
-      await Promise.all(clients.map(([, connected]) => connected));
-    } catch (cause) {
-      for (const [client] of clients) client.destroy();
-      throw away(undefined, "no connection for its notifications", cause);
-    }
-    if (this.#config.isCluster) this.#lookForOthers(servers);
-    return clients.map(([client]) => client);
-  }
-
-  async #turnOn(server: Connection): Promise<void> {
-    const flags = await this.#flags(server);
-    if ([...NEEDED].every((flag) => flags.includes(flag) || (flags.includes("A") && ALL.includes(flag)))) return;
-    if (!this.#mayConfigure) {
-      throw unsupported(
-        `this Redis does not tell what happens to its keys; set notify-keyspace-events to ${NEEDED} there, or let the sidecar do so with notify=true in KV_URL`,
-      );
-    }
-    await server.send(["CONFIG", "SET", "notify-keyspace-events", flags + NEEDED]);
-  }
-
-  /** A Redis that lets nobody ask is believed to be set up by those who say `notify=true`. */
-  async #flags(server: Connection): Promise<string> {
-    try {
-      const reply = await server.send(["CONFIG", "GET", "notify-keyspace-events"]);
-      const [, flags] = Array.isArray(reply) ? (reply as unknown[]) : Object.entries(reply as object).flat();
-      return String(flags);
+      if (this.#isClosed) throw unavailable("the store is closed");
+      const servers = await this.#servers.all();
+      const made = await Promise.allSettled(servers.map(async ({ host }) => clients.push(await this.#connect(host))));
+      for (const result of made) if (result.status === "rejected") throw result.reason;
+      if (this.#isClosed) throw unavailable("the store is closed");
+      const listening: Listening = {
+        addresses: addressesOf(servers),
+        clients,
+        timer: setInterval(() => this.#check(listening), this.#config.timeoutMs).unref(),
+        isAnswered: true,
+      };
+      const onLoss = (error?: Error): void => this.#lose(listening, "the connection was lost", error);
+      for (const client of clients) client.on("error", onLoss).on("end", onLoss);
+      this.#listening = listening;
     } catch (error) {
-      if (this.#mayConfigure && (error as Error).message.startsWith("NOPERM")) return NEEDED;
+      for (const client of clients) client.destroy();
+      throw translate(error);
+    } finally {
+      this.#starting = undefined;
+    }
+  }
+
+  async #connect(host: Host): Promise<Client> {
+    const client = makeClient(this.#config, host);
+    client.on("error", () => undefined); // what waits for it fails, and tells
+    try {
+      await inTime(client.connect(), this.#config.timeoutMs);
+      await this.#demandNotifications(client);
+      return client;
+    } catch (error) {
+      client.destroy();
       throw error;
     }
   }
 
-  #listen(server: Connection): [Client, Promise<unknown>] {
-    const client = makeClient(this.#config, server.host);
-    const lost = (cause?: unknown): void => {
-      if (this.#clients === undefined) return;
-      this.#watches.end(mayHaveMissed("the connection to Redis was lost", cause));
-      this.#stop();
-    };
-    client.on("error", lost);
-    client.on("end", () => lost());
-    const prefix = `__keyevent@${this.#config.client.database ?? 0}__:`;
-    const onEvent = (key: string, channel: string): void => {
-      const type = TYPES[channel.slice(prefix.length)];
-      if (type !== undefined) this.#watches.tell([{ type, key }]);
-    };
-    const begin = async (): Promise<void> => {
-      await client.connect();
-      await client.pSubscribe(`${prefix}*`, onEvent);
-    };
-    return [client, inTime(begin(), this.#config.timeoutMs)];
+  /** @throws UNSUPPORTED when they are off and we are not to turn them on, or cannot know. */
+  async #demandNotifications(client: Client): Promise<void> {
+    const flags = (await this.#flags(client)).replace("A", ALL);
+    const missing = Array.from(NEEDED).filter((flag) => !flags.includes(flag));
+    if (missing.length === 0) return;
+    if (!this.#mayConfigure) throw unsupported(`watching needs keyspace notifications, which are off; ${HOW}`);
+    const setting = client.sendCommand(["CONFIG", "SET", SETTING, flags + missing.join("")]);
+    await inTime(setting, this.#config.timeoutMs).catch((error: Error) => {
+      throw unsupported(
+        `watching needs keyspace notifications, and Redis lets nobody set them (${error.message}); ${HOW}`,
+      );
+    });
   }
 
-  #lookForOthers(before: readonly Connection[]): void {
-    this.#timer = setInterval(async () => {
-      const now = await this.#servers.all().catch(() => before); // a lost one is told by its own connection
-      if (now.length === before.length && now.every((server) => before.includes(server))) return;
-      this.#watches.end(mayHaveMissed("the cluster has other servers now"));
-      this.#stop();
-    }, LOOK_MS).unref();
+  /** A Redis that lets nobody ask is believed to be set up by those who say `notify=true`. */
+  async #flags(client: Client): Promise<string> {
+    try {
+      const reply = await inTime(client.sendCommand(["CONFIG", "GET", SETTING]), this.#config.timeoutMs);
+      return String(Object.values(reply as object).at(-1)); // its name and its value
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      if (this.#mayConfigure) return NEEDED;
+      throw unsupported(
+        `watching needs keyspace notifications, and Redis lets nobody ask for them (${error.message}); ${HOW}`,
+      );
+    }
   }
 
-  #stopUnused(): void {
-    if (this.#watches.isEmpty) this.#stop();
+  /** A server that answers nothing tells nothing; one that came to a cluster is not listened to. */
+  #check(listening: Listening): void {
+    if (!listening.isAnswered) return this.#lose(listening, `no answer within ${this.#config.timeoutMs} ms`);
+    listening.isAnswered = false;
+    void Promise.all([this.#servers.all(), ...listening.clients.map((client) => client.ping())]).then(
+      ([servers]) => {
+        listening.isAnswered = true;
+        if (addressesOf(servers) !== listening.addresses)
+          this.#lose(listening, "the servers of the cluster are others now");
+      },
+      (error: unknown) => this.#lose(listening, "the connection was lost", error),
+    );
+  }
+
+  #lose(listening: Listening, reason: string, cause?: unknown): void {
+    if (listening !== this.#listening) return; // ended on purpose
+    this.#watches.end(mayHaveMissed(reason, cause));
+    this.#stop();
   }
 
   #stop(): void {
-    const clients = this.#clients;
-    this.#clients = undefined;
-    clearInterval(this.#timer);
-    clients?.then(
-      (all) => all.forEach((client) => client.destroy()),
-      () => undefined, // which whoever began it was told
-    );
+    const listening = this.#listening;
+    this.#listening = undefined;
+    if (listening === undefined) return;
+    clearInterval(listening.timer);
+    for (const client of listening.clients) client.destroy();
   }
+}
+
+function addressesOf(servers: readonly { readonly address: string }[]): string {
+  return servers
+    .map(({ address }) => address)
+    .sort()
+    .join();
 }

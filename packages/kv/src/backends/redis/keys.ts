@@ -29,7 +29,7 @@ export async function matchingKeys(
   };
   const [only, ...more] = glob.literals;
   if (only !== undefined && more.length === 0) await takeOne(servers, only, take);
-  else await Promise.all((await servers.all()).map((server) => scan(server, pattern(glob), take)));
+  else await Promise.all((await servers.all()).map((server) => scan(server, patternOf(glob), take)));
   return sorted.keys();
 }
 
@@ -49,7 +49,7 @@ async function scan(server: Sender, match: string, take: (key: string) => void):
 }
 
 /** A pattern of Redis that lets through what `glob` matches, and little else. */
-function pattern({ literals }: Glob): string {
+export function patternOf({ literals }: Glob): string {
   return literals.map((text) => text.replaceAll(/[*?[\]\\^]/g, "\\$&")).join("*");
 }
 
