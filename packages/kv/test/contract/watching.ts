@@ -2,7 +2,7 @@ import { afterEach, expect, it } from "@jest/globals";
 import { until } from "@mikcar/devkit";
 import type { Change } from "../../src/backend.ts";
 import { glob } from "../../src/glob.ts";
-import { type Current, expire, increment, remove, run, set } from "../calls.ts";
+import { type Current, expire, increment, remove, run, runIf, set } from "../calls.ts";
 import { setClock, stopClock } from "../clock.ts";
 
 export function watching(current: Current): void {
@@ -79,6 +79,65 @@ export function watching(current: Current): void {
     await until("all of it was told", () => seen.length === 1);
 
     await expect(changes[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "TOO_MANY_REQUESTS" });
+  });
+
+  it("says nothing of a transaction that failed, and one thing of a key that one wrote twice", async () => {
+    await set(current(), "word", "abc");
+    const { seen } = await watch("*");
+    const write = (key: string) => ({ type: "set", key, value: Buffer.from("1") }) as const;
+
+    await run(current(), write("a"), { type: "increment", key: "word", by: 1n }).catch(() => undefined);
+    await runIf(current(), { key: "word", ifNoneMatch: "*" }, write("a")).catch(() => undefined);
+    await run(current(), write("b"), { type: "increment", key: "b", by: 1n });
+    await set(current(), "last", "1");
+
+    await until("the last was told", () => seen.includes("set last"));
+    expect(seen).toEqual(["set b", "set last"]);
+  });
+
+  it("matches as a listing does", async () => {
+    const { seen } = await watch("user:?[a-z]*");
+
+    for (const key of ["user:1", "user:1a", "User:1a", "user:😀b", "user:AB", "user:1\0", "user:zz"])
+      await set(current(), key, "1");
+
+    await until("the last was told", () => seen.includes("set user:zz"));
+    expect(seen).toEqual(["set user:1a", "set user:😀b", "set user:zz"]);
+  });
+
+  it("goes on for one who comes while another leaves", async () => {
+    const leaving = new AbortController();
+    const first = current().watch(glob("*"), leaving.signal);
+    const second = watch("*");
+    leaving.abort();
+    const { seen } = await second;
+    await first;
+
+    await set(current(), "a", "1");
+
+    await until("it was told", () => seen.length > 0);
+    expect(seen).toEqual(["set a"]);
+  });
+
+  it("may be begun again when all have left, and tells nothing of the time between", async () => {
+    const first = await watch("*");
+    first.ending.abort();
+    await first.done;
+    await set(current(), "between", "1");
+
+    const { seen } = await watch("*");
+    await set(current(), "a", "1");
+
+    await until("it was told", () => seen.length > 0);
+    expect(seen).toEqual(["set a"]);
+  });
+
+  it("ends when the store is closed", async () => {
+    const { done } = await watch("*");
+
+    await current().close();
+
+    await expect(done).resolves.toBeUndefined();
   });
 
   async function watch(
