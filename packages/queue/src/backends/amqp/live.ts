@@ -26,13 +26,14 @@ export class Live {
   readonly #cut: () => void;
   #why: unknown;
   #isLost = false;
+  #sweptAt = performance.now();
 
   /** @param cut Destroys the socket. */
   constructor(model: ChannelModel, cut: () => void, { timeoutMs }: AmqpConfig) {
     this.#model = model;
     this.#cut = cut;
     this.#timeoutMs = timeoutMs;
-    this.#sweeper = setInterval(() => this.#sweep(), Math.max(5, timeoutMs / 10)).unref();
+    this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs(timeoutMs)).unref();
     this.lost = new Promise((resolve) => {
       model.on("error", (error) => (this.#why = error)); // always followed by `close`
       model.on("close", (error) => {
@@ -80,8 +81,11 @@ export class Live {
   }
 
   #sweep(): void {
+    const now = performance.now();
+    const wasHeldUp = now - this.#sweptAt > sweepEveryMs(this.#timeoutMs) * 5; // this process: answers may lie unread
+    this.#sweptAt = now;
     const [oldest] = this.#pending;
-    if (oldest === undefined || oldest.deadline > performance.now()) return;
+    if (oldest === undefined || oldest.deadline > now || wasHeldUp) return;
     this.wasSilent = true;
     this.#why ??= new Error(`no answer within ${this.#timeoutMs} ms`);
     this.#end();
@@ -99,6 +103,10 @@ export class Live {
   #gone(): MikcarError {
     return away(this.#why instanceof Error ? this.#why.message : "the connection was lost", this.#why);
   }
+}
+
+function sweepEveryMs(timeoutMs: number): number {
+  return Math.max(5, timeoutMs / 10);
 }
 
 /** An emitted error without a listener would end the process; who waits for an answer is told by it. */
