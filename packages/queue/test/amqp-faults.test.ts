@@ -6,7 +6,8 @@ import { freePort, type Proxy, startProxy, until } from "@mikcar/devkit";
 import { type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
 import type { QueueBackend } from "../src/backend.ts";
 import { open } from "../src/backends/amqp/index.ts";
-import { drain, failure, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
+import { Load } from "./amqp/load.ts";
+import { drain, failure, Foreigner, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
 
 const ROUNDS = process.env["MIKCAR_TEST_LONG"] === "1" ? 50 : 5;
 
@@ -131,6 +132,29 @@ it("keeps a redriven message that is given back after a lost connection", async 
   expect(await drain(queue, source)).toMatchObject([{ id, deliveries: 1 }]);
 });
 
+it("finds its way on a broker that has forgotten everything", async () => {
+  const later = { ...PLAIN, delayMs: 20 };
+  await queue.publish(name, ["1"], later);
+  await queue.push(name, ["1"], later);
+  await proxy.stop();
+  const foreigner = await Foreigner.connect(server.url);
+  await foreigner.channel.deleteExchange("mikcar.topics");
+  for (const delay of ["mikcar.delay.queue.20", "mikcar.delay.topic.20"]) await foreigner.channel.deleteQueue(delay);
+  await foreigner.channel.deleteQueue(name);
+  await foreigner.close();
+  await proxy.start();
+  await works();
+
+  await Promise.all([PLAIN, later].map((sending) => queue.publish(name, ["2"], sending)));
+  await Promise.all([PLAIN, later].map((sending) => queue.push(name, ["2"], sending)));
+
+  for (const source of [queueSource(name), { name, group: "default" }]) {
+    await until("both came", async () => (await queue.count(source)).waiting >= 2);
+    const payloads = (await drain(queue, source)).map(({ payload }) => payload);
+    expect(payloads.filter((payload) => payload === "2")).toEqual(["2", "2"]);
+  }
+});
+
 it("rings for who listens when the broker goes and when it comes, and then for messages", async () => {
   const source = queueSource(name);
   let rings = 0;
@@ -197,38 +221,17 @@ it("closes within two seconds, also when the broker says nothing", async () => {
 });
 
 it("sends again what is returned, and loses no promise, when connections are cut under load", async () => {
-  const confirmed = new Set<string>();
-  const settled: string[] = [];
-  let isOver = false;
-  const producers = Array.from({ length: 20 }, async () => {
-    while (!isOver) {
-      const ids = await queue.push(name, ["1", "2"], PLAIN).catch(() => []);
-      for (const id of ids) confirmed.add(id);
-      if (ids.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  });
-  const consumer = (async () => {
-    for (;;) {
-      const { messages } = await queue.take(queueSource(name), 50, 30_000).catch(() => ({ messages: undefined }));
-      if (messages?.length === 0 && isOver) return;
-      const ids = messages?.map(({ id }) => id) ?? [];
-      await queue.ack(queueSource(name), ids);
-      settled.push(...ids);
-      if (ids.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  })();
+  const load = new Load(queue, name);
 
   for (let round = 0; round < ROUNDS * 2; round++) {
-    const goal = settled.length + Math.random() * 100;
-    await until("some more are settled", () => settled.length > goal);
+    const goal = load.settled.length + Math.random() * 100;
+    await until("some more are settled", () => load.settled.length > goal);
     await cut();
   }
-  isOver = true;
-  await Promise.all([...producers, consumer]);
-  await until("it is empty", async () => (await queue.count(queueSource(name)).catch(() => undefined))?.waiting === 0);
+  await load.finish();
 
-  const unique = new Set(settled);
-  expect([...confirmed].filter((id) => !unique.has(id))).toEqual([]);
-  expect(settled.length - unique.size).toBe(0);
-  expect(confirmed.size).toBeGreaterThan(100);
+  const unique = new Set(load.settled);
+  expect([...load.confirmed].filter((id) => !unique.has(id))).toEqual([]);
+  expect(load.settled.length - unique.size).toBe(0);
+  expect(load.confirmed.size).toBeGreaterThan(100);
 }, 120_000);

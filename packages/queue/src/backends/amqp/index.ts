@@ -65,7 +65,8 @@ class AmqpQueue implements QueueBackend {
   #closing: Promise<void> | undefined;
 
   constructor(config: AmqpConfig, warn: Warn, maxDeliveries: number) {
-    this.#sending = new Link(config, () => undefined); // the other one says the same
+    const unsaid = (): void => undefined; // the other one says the same
+    this.#sending = new Link(config, unsaid, () => this.#layout.forgetExchanges());
     this.#taking = new Link(config, warn, () => this.#bells.ringAll(() => true));
     this.#outbox = new Outbox(this.#sending);
     this.#clerks = new Clerks(this.#taking, LOOKING);
@@ -176,7 +177,9 @@ class AmqpQueue implements QueueBackend {
     const routingKey = to === "topic" ? source.name : queueOf(source);
     const direct = to === "topic" ? TOPICS : "";
     try {
-      if (to === "topic" || delayMs > 0) await this.#layout.source(source); // no return tells that it is not there
+      // No return tells that these are not there. What is due is dropped then, so a delay is worth a call.
+      if (delayMs > 0) await this.#make(source);
+      else if (to === "topic") await this.#layout.source(source);
       const exchange = delayMs === 0 ? direct : await this.#layout.delay(to, delayMs);
       await this.#outbox.send({ exchange, routingKey }, parcels, async () => {
         await this.#make(source);

@@ -3,7 +3,7 @@
 import { isMikcarError, unsupported } from "@mikcar/core";
 import type { Source } from "../../backend.ts";
 import type { Clerk, Clerks } from "./clerks.ts";
-import { deadOf, delayName, queueOf, roundedDelay, TOPICS } from "./names.ts";
+import { deadOf, delayName, isOfGroup, queueOf, roundedDelay, TOPICS } from "./names.ts";
 import { replyCode } from "./translate.ts";
 
 export type QueueType = "classic" | "quorum";
@@ -75,6 +75,15 @@ export class Layout {
   /** As `forget`. */
   forgetDelay(to: "queue" | "topic", delayMs: number): void {
     this.#delays.delete(delayName(to, roundedDelay(delayMs)));
+  }
+
+  /**
+   * There may be another broker behind the address now. That a queue is gone, who uses it is told; with exchanges the
+   * broker closes the channel on which everybody sends.
+   */
+  forgetExchanges(): void {
+    this.#delays.clear();
+    for (const queue of this.#known.keys()) if (isOfGroup(queue)) this.forget(queue);
   }
 
   #once(queue: string, declare: () => Promise<QueueType>): Promise<QueueType> {

@@ -17,6 +17,11 @@ export function queueOf({ name, group }: Source): string {
   return Buffer.byteLength(full) <= LONGEST ? full : `mikcar.group.${hash("sha256", full)}`;
 }
 
+/** Whether a queue is bound to `TOPICS`. */
+export function isOfGroup(queue: string): boolean {
+  return queue.startsWith("mikcar.group.");
+}
+
 export function deadOf(queue: string): string {
   return `mikcar.dead.${queue}`;
 }
