@@ -7,7 +7,7 @@
  * number) and `dead` (source, place).
  */
 
-import type { Draft, Table } from "@mikcar/lmdb";
+import type { Draft } from "@mikcar/lmdb";
 import {
   type Counts,
   type DeadMessage,
@@ -35,23 +35,10 @@ import {
   writeLease,
   writeState,
 } from "./records.ts";
-
-export const TABLES = [
-  "meta",
-  "sources",
-  "payloads",
-  "shares",
-  "ready",
-  "leases",
-  "deadlines",
-  "delayed",
-  "dead",
-] as const;
-export type Tables = Readonly<Record<(typeof TABLES)[number], Table>>;
+import { nextNumber, type Tables } from "./tables.ts";
 
 /** How many due messages one step moves; the rest is moved by the next. */
 const MOVES = 1000;
-const NEXT_NUMBER = Buffer.from("next");
 const NOTHING = Buffer.alloc(0);
 /** How the prefix of a queue begins; that of a group stays, for what is published later. */
 const QUEUE = 0x71;
@@ -300,12 +287,4 @@ export class Ledger {
     if (shares !== undefined) this.#draft.remove(this.#tables.shares, number);
     this.#draft.remove(this.#tables.payloads, number);
   }
-}
-
-/** Numbers count over all sources of a store, messages and places alike. */
-export function nextNumber(draft: Draft, { meta }: Tables, count = 1): number {
-  const bytes = draft.get(meta, NEXT_NUMBER);
-  const next = bytes === undefined ? 1 : numberAt(bytes, 0);
-  draft.put(meta, NEXT_NUMBER, key(undefined, next + count));
-  return next;
 }

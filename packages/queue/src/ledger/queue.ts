@@ -14,8 +14,9 @@ import {
   type Taken,
 } from "../backend.ts";
 import { IDEMPOTENCY_MS, type Limits } from "../limits.ts";
-import { Ledger, nextNumber, TABLES, type Tables } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import { key, numberAt, range, readState, sourcePrefix, topicPrefix } from "./records.ts";
+import { nextNumber, TABLES, type Tables } from "./tables.ts";
 
 /** What holds the tables. */
 export interface Store {
