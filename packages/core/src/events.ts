@@ -40,7 +40,12 @@ async function* pieces(
   heartbeatMs: number,
 ): AsyncGenerator<Buffer, void, undefined> {
   const source = batches[Symbol.asyncIterator]();
-  let next = source.next();
+  const ask = (): ReturnType<typeof source.next> => {
+    const asked = source.next();
+    asked.catch(() => undefined); // it may fail while a piece is on its way, or when nobody waits any more
+    return asked;
+  };
+  let next = ask();
   try {
     yield HEARTBEAT; // the client learns at once that it is heard
     for (;;) {
@@ -52,10 +57,9 @@ async function* pieces(
       }
       if (result.done === true) return;
       yield Buffer.from(result.value.map(write).join(""));
-      next = source.next();
+      next = ask();
     }
   } finally {
-    next.catch(() => undefined); // nobody waits for it any more
     await source.return?.();
   }
 }

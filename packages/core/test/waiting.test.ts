@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { ask, until } from "@mikcar/devkit";
+import { eventReply } from "../src/index.ts";
 import { serveEcho } from "./echo.ts";
 
 type Echo = Awaited<ReturnType<typeof serveEcho>>;
@@ -84,6 +85,26 @@ describe("the end of an answer", () => {
 });
 
 describe("a stream of events", () => {
+  it("may fail while its first piece is still on its way", async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    const failing: AsyncIterable<never> = {
+      [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("the broker is away")) }),
+    };
+
+    const pieces = (eventReply({ extend: () => undefined }, failing).body as AsyncIterable<Buffer>)[
+      Symbol.asyncIterator
+    ]();
+    const first = await pieces.next();
+    await new Promise((resolve) => setImmediate(resolve)); // by then Node has told of it
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("unhandledRejection", note);
+
+    expect([first.done, unhandled]).toEqual([false, []]);
+    await expect(pieces.next()).rejects.toThrow("the broker is away");
+  });
+
   it("frames each event, and keeps the connection awake past the time limit", async () => {
     const server = await start((builder) => builder.timeoutMs(100));
     const socket = await request(server, "/echo/events");

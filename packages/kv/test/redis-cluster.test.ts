@@ -1,6 +1,6 @@
 /** A Redis Cluster: the contract over the keys of one slot, and what becomes of keys in several. */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
 import { until } from "@mikcar/devkit";
 import { type RedisCluster, redisCommand, startRedisCluster } from "@mikcar/devkit/redis";
@@ -11,10 +11,8 @@ import { glob } from "../src/glob.ts";
 import { increment, list, listPages, remove, run, runIf, set, text } from "./calls.ts";
 import { kvContract } from "./contract.ts";
 import { redisClock } from "./redis-clock.ts";
+import { slowed, slowedClock } from "./slowed.ts";
 import { tagged } from "./tagged.ts";
-
-// The clock of Redis goes on. A machine that is held up for 0.7 s in the midst of a test has tested something else.
-jest.retryTimes(3, { logErrorsBeforeRetry: true });
 
 let cluster: RedisCluster;
 beforeAll(async () => {
@@ -23,8 +21,8 @@ beforeAll(async () => {
 afterAll(() => cluster.remove());
 
 kvContract("redis+cluster", {
-  open: async () => tagged(await open(configUrl(`${await cluster.freshUrl()}?notify=true`)), "{same slot}"),
-  clock: redisClock(() => cluster.nodes),
+  open: async () => slowed(tagged(await open(configUrl(`${await cluster.freshUrl()}?notify=true`)), "{same slot}")),
+  clock: slowedClock(redisClock(() => cluster.nodes)),
   quirks: { "time-goes-on": "Redis counts the time itself" },
 });
 

@@ -100,7 +100,11 @@ export class Environment {
   #closing: Promise<void> | undefined;
   #isClosed = false;
   #hasFailed = false;
-  #ownCommits = 0;
+  /** The generation up to which it is known who has committed; undefined before the first look. */
+  #known: number | undefined;
+  #foreignCommits = 0;
+  /** A commit of ours may or may not be part of the generation. */
+  #isWriting = false;
 
   constructor(root: RootDatabase<Buffer, Buffer>) {
     this.#root = root;
@@ -142,14 +146,25 @@ export class Environment {
     return this.#control.getEntry(GENERATION)?.version ?? 0;
   }
 
-  /** How often this one has raised the generation. */
-  get ownCommits(): number {
-    return this.#ownCommits;
+  /**
+   * How many commits of others have been seen. While one of ours is being written that cannot be told: those that come
+   * meanwhile are counted when it is done.
+   */
+  foreignCommits(): number {
+    if (!this.#isWriting) this.#look();
+    return this.#foreignCommits;
   }
 
   /** Waits for the commits under way. From then on, reads throw UNAVAILABLE. Safe to call twice. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
+  }
+
+  #look(): number {
+    const generation = this.generation();
+    this.#foreignCommits += generation - (this.#known ?? generation);
+    this.#known = generation;
+    return generation;
   }
 
   async #close(): Promise<void> {
@@ -179,7 +194,7 @@ export class Environment {
 
   async #commitBatch(batch: readonly Waiting[]): Promise<readonly Outcome[]> {
     for (;;) {
-      const generation = this.generation();
+      const generation = this.#look();
       const draft = new MemoryDraft();
       const outcomes = batch.map(({ step }) => attempt(step, draft));
       if (draft.isEmpty) return outcomes;
@@ -190,12 +205,17 @@ export class Environment {
         });
         void this.#control.put(GENERATION, NOTHING, generation + 1);
       };
-      const isWritten =
-        generation === 0
-          ? await this.#control.ifNoExists(GENERATION, write)
-          : await this.#control.ifVersion(GENERATION, generation, write);
-      if (!isWritten) continue;
-      this.#ownCommits++;
+      this.#isWriting = true;
+      try {
+        const isWritten =
+          generation === 0
+            ? await this.#control.ifNoExists(GENERATION, write)
+            : await this.#control.ifVersion(GENERATION, generation, write);
+        if (!isWritten) continue;
+        this.#known = generation + 1;
+      } finally {
+        this.#isWriting = false;
+      }
       await this.#root.flushed;
       return outcomes;
     }

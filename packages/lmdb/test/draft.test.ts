@@ -60,10 +60,39 @@ it("agrees with what a reader finds after the commit, whatever was done", async 
 it("tells by its generation that this process or another environment has committed", async () => {
   const other = openEnvironment(`${folder.path}/data.lmdb`);
   const before = environment.generation();
+  expect(environment.foreignCommits()).toBe(0);
 
   await other.commit((draft) => draft.put(other.table("values"), bytes("a"), bytes("1")));
 
   expect(environment.generation()).toBe(before + 1);
+  expect(environment.foreignCommits()).toBe(1);
   expect(names(table.entries({}))).toEqual(["a=1"]);
   await other.close();
+});
+
+it("counts the commits of others exactly, also while it commits itself and looks all the time", async () => {
+  const path = `${folder.path}/counted.lmdb`;
+  const [mine, theirs] = [openEnvironment(path), openEnvironment(path)];
+  const put = async (own: Environment): Promise<void> => {
+    const values = own.table("values");
+    for (let count = 0; count < 100; count++) {
+      await own.commit((draft) => draft.put(values, bytes(String(count)), bytes("1")));
+    }
+  };
+  expect(mine.foreignCommits()).toBe(0);
+  let isOver = false;
+  const counts: number[] = [];
+  const look = (): void => {
+    counts.push(mine.foreignCommits());
+    if (!isOver) setImmediate(look);
+  };
+  look();
+
+  await Promise.all([put(mine), put(theirs)]);
+
+  isOver = true;
+  expect(mine.foreignCommits()).toBe(100);
+  expect(counts.every((count, index) => index === 0 || count >= (counts[index - 1] ?? 0))).toBe(true);
+  await mine.close();
+  await theirs.close();
 });

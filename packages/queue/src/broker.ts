@@ -2,12 +2,14 @@
 
 import type { Backend } from "@mikcar/core";
 import type { QueueBackend } from "./backend.ts";
+import { Errands } from "./errands.ts";
 import { Finals } from "./finals.ts";
 import { Streams } from "./streams.ts";
 import { Waiting } from "./waiting.ts";
 
 export interface Broker extends Backend {
   readonly backend: QueueBackend;
+  readonly errands: Errands;
   readonly waiting: Waiting;
   readonly finals: Finals;
   readonly streams: Streams;
@@ -15,19 +17,22 @@ export interface Broker extends Backend {
 
 /** Gives a backend its waiting callers. Closing the broker ends their waits, removes what was sent, and closes the backend. */
 export function broker(backend: QueueBackend): Broker {
-  const waiting = new Waiting(backend);
-  const finals = new Finals(backend);
+  const errands = new Errands();
+  const waiting = new Waiting(backend, errands);
+  const finals = new Finals(backend, errands);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await waiting.close();
-    await finals.close();
+    finals.flush();
+    await errands.close();
     await backend.close();
   };
   return {
     backend,
+    errands,
     waiting,
     finals,
-    streams: new Streams(backend, waiting),
+    streams: new Streams(backend, waiting, errands),
     ping: () => backend.ping(),
     close: () => (closing ??= close()),
   };

@@ -4,13 +4,13 @@
  */
 
 import type { QueueBackend, Source } from "./backend.ts";
+import type { Errands } from "./errands.ts";
 import { sourceName } from "./waiting.ts";
 
 /** Longer than a slow client is given to read its answer, with the default TIMEOUT_SECONDS. */
 export const FINAL_LEASE_MS = 35_000;
 /** How many ids are known as taken, for a client that acknowledges them all the same. */
 const KNOWN = 10_000;
-const RETRY_MS = 500;
 
 interface Sent {
   readonly source: Source;
@@ -22,11 +22,11 @@ export class Finals {
   /** What was sent in this turn, by source. */
   #sent = new Map<string, Sent>();
   readonly #known = new Set<string>();
-  readonly #running = new Set<Promise<void>>();
-  #isClosed = false;
+  readonly #errands: Errands;
 
-  constructor(backend: QueueBackend) {
+  constructor(backend: QueueBackend, errands: Errands) {
     this.#backend = backend;
+    this.#errands = errands;
   }
 
   /** Its answer was sent: it is removed, with all others of the same moment. */
@@ -35,7 +35,7 @@ export class Finals {
     this.#remember(`${name}\n${id}`);
     const sent = this.#sent.get(name);
     if (sent !== undefined) return void sent.ids.push(id);
-    if (this.#sent.size === 0) setImmediate(() => this.#flush());
+    if (this.#sent.size === 0) setImmediate(() => this.flush());
     this.#sent.set(name, { source, ids: [id] });
   }
 
@@ -44,33 +44,12 @@ export class Finals {
     return this.#known.has(`${sourceName(source)}\n${id}`);
   }
 
-  /** Resolves when everything that was sent is removed, or cannot be. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#flush();
-    await Promise.all(this.#running);
-  }
-
-  #flush(): void {
+  /** Hands over what was sent in this turn. */
+  flush(): void {
     const sent = this.#sent;
     this.#sent = new Map();
     for (const { source, ids } of sent.values()) {
-      const running = this.#remove(source, ids, performance.now() + FINAL_LEASE_MS);
-      this.#running.add(running);
-      void running.then(() => this.#running.delete(running));
-    }
-  }
-
-  /** As long as the lease lasts, a broker that is away may come back; later, the message is delivered again. */
-  async #remove(source: Source, ids: readonly string[], until: number): Promise<void> {
-    for (;;) {
-      try {
-        await this.#backend.ack(source, ids);
-        return;
-      } catch {
-        if (this.#isClosed || performance.now() > until) return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());
+      this.#errands.run(() => this.#backend.ack(source, ids), FINAL_LEASE_MS);
     }
   }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Call } from "@mikcar/core";
+import type { Errands } from "./errands.ts";
 import type { Message, QueueBackend, Source, StopListening } from "./backend.ts";
 
 export interface Wanted {
@@ -40,6 +41,7 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 export class Line {
   readonly #backend: QueueBackend;
+  readonly #errands: Errands;
   readonly #source: Source;
   readonly #onEmpty: () => void;
   readonly #takers = new Set<Taker>();
@@ -51,8 +53,9 @@ export class Line {
   #nextDue: NodeJS.Timeout | undefined;
 
   /** @param onEmpty Called when nobody is left in it; it can be used again. */
-  constructor(backend: QueueBackend, source: Source, onEmpty: () => void) {
+  constructor(backend: QueueBackend, errands: Errands, source: Source, onEmpty: () => void) {
     this.#backend = backend;
+    this.#errands = errands;
     this.#source = source;
     this.#onEmpty = onEmpty;
   }
@@ -129,14 +132,16 @@ export class Line {
       if (share > 0) this.#dismiss(taker, messages.slice(at, at + share));
       at += share;
     });
-    if (at < messages.length) this.#release(messages.slice(at));
+    if (at < messages.length) this.#release(messages.slice(at), visibilityMs);
   }
 
   /** Those who were to get them have left meanwhile. */
-  #release(messages: readonly Message[]): void {
+  #release(messages: readonly Message[], visibilityMs: number): void {
     const ids = messages.map(({ id }) => id);
-    // Where that fails their leases run out, and they come back as well.
-    void this.#backend.release(this.#source, ids).then(this.#ring, () => undefined);
+    this.#errands.run(async () => {
+      await this.#backend.release(this.#source, ids);
+      this.#ring();
+    }, visibilityMs);
   }
 
   /** Nothing is there for this one: it goes, or waits from now on. */

@@ -5,6 +5,7 @@ import {
   type Call,
   eventReply,
   exactInteger,
+  isMikcarError,
   notFound,
   type Reply,
   type Routes,
@@ -71,7 +72,7 @@ async function pop(broker: Broker, call: Call): Promise<Reply> {
   return {
     ...jsonReply(`{"message":${messageText(message, { deliveries, received_at: now() })},"queue":${queue}}`),
     onEnd: (isSent) => {
-      if (!isSent) giveBack(broker, source, [message]);
+      if (!isSent) giveBack(broker, source, [message], visibilityMs);
       else if (isFinal) broker.finals.settle(source, message.id);
     },
   };
@@ -98,7 +99,7 @@ async function subscribe(broker: Broker, call: Call): Promise<Reply> {
   return {
     ...jsonReply(`{"messages":[${texts}],"topic":${JSON.stringify(topic)},"count":${messages.length}}`),
     onEnd: (isSent) => {
-      if (!isSent && messages.length > 0) giveBack(broker, source, messages);
+      if (!isSent && messages.length > 0) giveBack(broker, source, messages, wanted.visibilityMs);
     },
   };
 }
@@ -164,14 +165,9 @@ async function redrive({ backend }: Broker, call: Call): Promise<Reply> {
   return { body: { status: "redriven", queue: source.name, count: await backend.redrive(source, max) } };
 }
 
-/** Should giving back fail, the lease runs out. */
-function giveBack({ backend }: Broker, source: Source, messages: readonly Message[]): void {
-  backend
-    .release(
-      source,
-      messages.map(({ id }) => id),
-    )
-    .catch(() => undefined);
+function giveBack(broker: Broker, source: Source, messages: readonly Message[], visibilityMs: number): void {
+  const ids = messages.map(({ id }) => id);
+  broker.errands.run(() => broker.backend.release(source, ids), visibilityMs);
 }
 
 function nameOf(call: Call, param: "queue" | "topic"): string {
@@ -223,9 +219,15 @@ function messageText({ id, payload }: Message, more: Readonly<Record<string, unk
 
 /** What `JSON.parse` made of a message, as text again; integers keep all their digits. @throws UNPROCESSABLE. */
 function jsonText(value: unknown, index: number): string {
+  const write = (_key: string, part: unknown): unknown => {
+    if (typeof part === "bigint") return exactInteger(part);
+    if (typeof part !== "number" || Number.isFinite(part)) return part;
+    throw unprocessable(`messages.${index}: a number is too large for a batch; push it alone`);
+  };
   try {
-    return JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? exactInteger(part) : part));
+    return JSON.stringify(value, write);
   } catch (cause) {
+    if (isMikcarError(cause)) throw cause;
     // Its parser reads what its writer cannot write: some thousand arrays in each other, say.
     throw unprocessable(`messages.${index}: nested too deeply; push it alone`, { cause });
   }

@@ -2,17 +2,20 @@
 
 import type { Call, ServerEvent } from "@mikcar/core";
 import type { Message, QueueBackend, Source } from "./backend.ts";
+import type { Errands } from "./errands.ts";
 import type { Wanted } from "./line.ts";
 import { sourceName, type Waiting } from "./waiting.ts";
 
 export class Streams {
   readonly #backend: QueueBackend;
   readonly #waiting: Waiting;
+  readonly #errands: Errands;
   readonly #open = new Map<string, Set<Stream>>();
 
-  constructor(backend: QueueBackend, waiting: Waiting) {
+  constructor(backend: QueueBackend, waiting: Waiting, errands: Errands) {
     this.#backend = backend;
     this.#waiting = waiting;
+    this.#errands = errands;
   }
 
   /** A message was acknowledged or given back: its stream has room for another. */
@@ -55,13 +58,8 @@ export class Streams {
       isSent = true;
     } finally {
       if (!isSent) {
-        // Should that fail, their leases run out.
-        this.#backend
-          .release(
-            source,
-            messages.map(({ id }) => id),
-          )
-          .catch(() => undefined);
+        const ids = messages.map(({ id }) => id);
+        this.#errands.run(() => this.#backend.release(source, ids), stream.visibilityMs);
       }
     }
   }
@@ -83,13 +81,13 @@ export class Streams {
 
 /** What one client holds. An acknowledgement that goes through another sidecar counts only when the lease has run out. */
 class Stream {
-  readonly #visibilityMs: number;
+  readonly visibilityMs: number;
   /** Id to the end of its lease, the oldest first. */
   readonly #held = new Map<string, number>();
   #onChange: (() => void) | undefined;
 
   constructor(visibilityMs: number) {
-    this.#visibilityMs = visibilityMs;
+    this.visibilityMs = visibilityMs;
   }
 
   get size(): number {
@@ -103,7 +101,7 @@ class Stream {
 
   sent(id: string): void {
     this.#held.delete(id);
-    this.#held.set(id, performance.now() + this.#visibilityMs);
+    this.#held.set(id, performance.now() + this.visibilityMs);
   }
 
   settled(id: string): void {

@@ -2,15 +2,18 @@
 
 import { unavailable } from "@mikcar/core";
 import type { Message, QueueBackend, Source } from "./backend.ts";
+import type { Errands } from "./errands.ts";
 import { Line, type Wanted } from "./line.ts";
 
 export class Waiting {
   readonly #backend: QueueBackend;
+  readonly #errands: Errands;
   readonly #lines = new Map<string, Line>();
   #isClosed = false;
 
-  constructor(backend: QueueBackend) {
+  constructor(backend: QueueBackend, errands: Errands) {
     this.#backend = backend;
+    this.#errands = errands;
   }
 
   /**
@@ -32,7 +35,7 @@ export class Waiting {
     const name = sourceName(source);
     const known = this.#lines.get(name);
     if (known !== undefined) return known;
-    const line = new Line(this.#backend, source, () => {
+    const line = new Line(this.#backend, this.#errands, source, () => {
       if (this.#lines.get(name) === line) this.#lines.delete(name);
     });
     this.#lines.set(name, line);

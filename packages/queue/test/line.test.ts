@@ -4,6 +4,7 @@ import { afterEach, expect, it } from "@jest/globals";
 import { unavailable } from "@mikcar/core";
 import { until } from "@mikcar/devkit";
 import type { Message, QueueBackend, Taken } from "../src/backend.ts";
+import { Errands } from "../src/errands.ts";
 import { Waiting } from "../src/waiting.ts";
 
 const source = { name: "q", group: undefined };
@@ -51,7 +52,7 @@ class Caller {
 const opened: Waiting[] = [];
 function setUp(): { backend: Backend; waiting: Waiting; take: (more?: object) => ReturnType<Waiting["take"]> } {
   const backend = new Backend();
-  const waiting = new Waiting(backend as unknown as QueueBackend); // the methods that waiting uses
+  const waiting = new Waiting(backend as unknown as QueueBackend, new Errands()); // the methods that waiting uses
   opened.push(waiting);
   const wanted = { max: 1, visibilityMs: 1000, waitMs: 60_000, caller: new Caller() };
   return { backend, waiting, take: (more = {}) => waiting.take(source, { ...wanted, ...more }) };

@@ -105,6 +105,7 @@ describe("a parameter that cannot be", () => {
     ["{", 400, JSON_TYPE],
     [`{"messages":[1,${"[".repeat(100_000)}${"]".repeat(100_000)}]}`, 422, JSON_TYPE],
     ['{"messages":[1]}', 415, {}],
+    ['{"messages":[1,{"a":[1e400]}]}', 422, JSON_TYPE],
   ])("the batch %#  is refused, and nothing is sent", async (body, status, headers) => {
     const before = await client.get("/len/refused");
 

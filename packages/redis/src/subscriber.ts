@@ -24,6 +24,7 @@ export class Subscriber {
   readonly #config: RedisConfig;
   readonly #host: Host;
   readonly #warn: Warn;
+  readonly #lingerMs: number;
   readonly #channels = new Map<string, Channel>();
   #client: Promise<Client> | undefined;
   /** The one that is connected. */
@@ -31,7 +32,9 @@ export class Subscriber {
   #sweeper: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(config: RedisConfig, host: Host, warn: Warn) {
+  /** @param lingerMs How long a channel, and the connection, are kept when nobody listens. */
+  constructor(config: RedisConfig, host: Host, warn: Warn, lingerMs = LINGER_MS) {
+    this.#lingerMs = lingerMs;
     this.#config = config;
     this.#host = host;
     this.#warn = warn;
@@ -48,7 +51,7 @@ export class Subscriber {
     channel.listeners.add(listener);
     channel.idleSince = undefined;
     this.#channels.set(name, channel);
-    this.#sweeper ??= setInterval(() => void this.#sweep(), LINGER_MS).unref();
+    this.#sweeper ??= setInterval(() => void this.#sweep(), this.#lingerMs).unref();
     const stop = (): void => {
       channel.listeners.delete(listener);
       if (channel.listeners.size === 0) channel.idleSince = performance.now();
@@ -141,7 +144,7 @@ export class Subscriber {
   /** Gives up channels that nobody has listened to for a while, and with the last one the connection. */
   async #sweep(): Promise<void> {
     const client = await this.#client?.catch(() => undefined);
-    const before = performance.now() - LINGER_MS;
+    const before = performance.now() - this.#lingerMs;
     const idle = [...this.#channels].filter(([, { idleSince = Infinity }]) => idleSince < before).map(([name]) => name);
     for (const name of idle) this.#channels.delete(name);
     if (this.#channels.size === 0) {
@@ -151,7 +154,8 @@ export class Subscriber {
       this.#ready = undefined;
       client?.destroy();
     } else if (idle.length > 0) {
-      await client?.unsubscribe(idle).catch(() => undefined); // with a lost connection they are gone
+      // With its listener: without one, the client takes a channel that is listened to again meanwhile for confirmed.
+      await client?.unsubscribe(idle, this.#onMessage).catch(() => undefined); // with a lost connection they are gone
     }
   }
 }

@@ -3,9 +3,9 @@
 import { conflict, isMikcarError, MikcarError, unavailable } from "@mikcar/core";
 import { ErrorReply } from "@redis/client";
 
-/** What a server says that cannot serve now, and may again. https://redis.io/docs/latest/develop/reference/protocol-spec/ */
+/** What a server, or a script of ours (LATE), says that cannot serve now, and may again. https://redis.io/docs/latest/develop/reference/protocol-spec/ */
 const BUSY =
-  /^(?:LOADING|BUSY|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|OOM|NOREPLICAS|MISCONF|UNKILLABLE|ERR max)/;
+  /^(?:LATE|LOADING|BUSY|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|OOM|NOREPLICAS|MISCONF|UNKILLABLE|ERR max)/;
 const LOGIN = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/i;
 
 /** @param key Whose value has another type, for the message. */

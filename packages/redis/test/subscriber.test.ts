@@ -73,3 +73,26 @@ it("refuses when it is closed, and holds no connection", async () => {
   await expect(subscriber.listen("a", () => undefined)).rejects.toMatchObject({ code: "UNAVAILABLE" });
   await until("the connection is gone", async () => (await connections()) === 0);
 });
+
+it("hears a channel that is listened to again while it is given up", async () => {
+  const config = readRedisUrl(configUrl(server.url));
+  const host = config.hosts[0] ?? { host: "", port: undefined };
+  const hasty = new Subscriber(config, host, () => undefined, 1);
+  const stay = await hasty.listen("stay", () => undefined); // so that the connection is kept
+  try {
+    for (let round = 0; round < 300; round++) {
+      (await hasty.listen("again", () => undefined))();
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
+      let heard = 0;
+      const stop = await hasty.listen("again", () => heard++);
+
+      await server.command("PUBLISH", "again", "");
+
+      await until(`it was told in round ${round}`, () => heard > 0, 2000);
+      stop();
+    }
+  } finally {
+    stay();
+    await hasty.close();
+  }
+}, 60_000);

@@ -51,20 +51,16 @@ class LmdbStore implements Store {
    * the change can be read, and only then.
    */
   watch(look: () => void): () => void {
-    let seen = this.#foreignCommits();
+    let seen = this.#environment.foreignCommits();
     let timer: NodeJS.Timeout;
     const compare = (): void => {
       const begin = performance.now();
-      const now = this.#foreignCommits();
+      const now = this.#environment.foreignCommits();
       if (now !== seen) look();
       seen = now;
       timer = setTimeout(compare, Math.max(LOOK_MS, (performance.now() - begin) / LOOK_SHARE)).unref();
     };
     timer = setTimeout(compare, LOOK_MS).unref();
     return () => clearTimeout(timer);
-  }
-
-  #foreignCommits(): number {
-    return this.#environment.generation() - this.#environment.ownCommits;
   }
 }

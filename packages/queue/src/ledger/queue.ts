@@ -205,7 +205,8 @@ export class LedgerQueue implements QueueBackend {
     const forgotten = draft.entries(this.#keyEnds, { end: key(undefined, now), limit: SWEEP_KEYS });
     for (const { key: end } of forgotten) {
       draft.remove(this.#keyEnds, end);
-      draft.remove(this.#keys, end.subarray(6));
+      const record = draft.get(this.#keys, end.subarray(6));
+      if (record !== undefined && numberAt(record, 0) < now) draft.remove(this.#keys, end.subarray(6)); // not used again since
     }
     const end = now + IDEMPOTENCY_MS;
     draft.put(this.#keys, keyed, key(undefined, end, ...seqs));

@@ -6,7 +6,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { configError, type Open, unavailable } from "@mikcar/core";
+import { configError, isMikcarError, type Open, unavailable } from "@mikcar/core";
 import {
   Connection,
   readRedisUrl,
@@ -32,8 +32,9 @@ import { IDEMPOTENCY_MS, type Limits, limits } from "../../limits.ts";
 import { asJson } from "../../payload.ts";
 import { Adoption } from "./adoption.ts";
 import { Bells } from "./bells.ts";
-import { channelPrefix, groupsKey, idempotencyKey, placeOf, topicBase } from "./keys.ts";
+import { channelPrefix, groupsKey, idempotencyKey, type Place, placeOf, topicBase } from "./keys.ts";
 import { scripts } from "./scripts/index.ts";
+import { type Take, Takes } from "./takes.ts";
 
 export const open: Open<QueueBackend> = async (url, warn = () => undefined) => {
   const config = readRedisUrl(url);
@@ -52,6 +53,7 @@ class RedisQueue implements QueueBackend {
   readonly #connection: Connection;
   readonly #bells: Bells;
   readonly #adoption: Adoption;
+  readonly #takes: Takes;
   readonly #channels: string;
   readonly #limits: Limits;
   readonly #send: Connection["send"];
@@ -62,6 +64,7 @@ class RedisQueue implements QueueBackend {
     this.#channels = channelPrefix(config.client.database ?? 0);
     this.#bells = new Bells(subscriber, this.#send, this.#channels);
     this.#adoption = new Adoption(this.#send);
+    this.#takes = new Takes(this.#send, config.timeoutMs);
     this.#limits = settings;
   }
 
@@ -75,6 +78,7 @@ class RedisQueue implements QueueBackend {
 
   async close(): Promise<void> {
     await this.#bells.close();
+    await this.#takes.close();
     await this.#connection.close();
   }
 
@@ -93,16 +97,22 @@ class RedisQueue implements QueueBackend {
 
   async take(source: Source, max: number, visibilityMs: number): Promise<Taken> {
     this.#adoption.begin(source);
-    const { stream, base } = placeOf(source);
-    const args = [max, visibilityMs, this.#limits.maxDeliveries, EXPIRED, TAKE_BYTES].map(String);
-    const { name, group } = source;
-    const reply = list(
-      group === undefined
-        ? await this.#runOn(name, scripts.take, [stream, base], args)
-        : await this.#runOn(name, scripts.take, [stream, base, groupsKey(name)], [...args, group]),
-    );
-    const nextIn = Number(reply.at(-1));
-    return { messages: messagesOf(reply, reply.length - 1), nextInMs: nextIn < 0 ? undefined : nextIn };
+    const place = placeOf(source);
+    const take = await this.#takes.begin(place).catch((error: unknown) => {
+      throw translate(error);
+    });
+    try {
+      const reply = list(await this.#runTake(source, place, take, [max, visibilityMs]));
+      const [nextIn, now] = reply.slice(-2).map(Number) as [number, number]; // as the script ends
+      const messages = messagesOf(reply, reply.length - 2);
+      this.#takes.arrived(place, take, now, messages.length > 0);
+      return { messages, nextInMs: nextIn < 0 ? undefined : nextIn };
+    } catch (error) {
+      if (isMikcarError(error) && error.code === "UNAVAILABLE") {
+        this.#takes.failed(source, take, visibilityMs, this.#channelOf(source));
+      }
+      throw error;
+    }
   }
 
   async release(source: Source, ids: readonly string[]): Promise<void> {
@@ -183,6 +193,14 @@ class RedisQueue implements QueueBackend {
     const { delayMs, idempotencyKey: key } = sending;
     const keyName = key === undefined ? "" : idempotencyKey(kind, name, key);
     return [channel, String(delayMs), keyName, String(IDEMPOTENCY_MS), randomUUID()];
+  }
+
+  #runTake(source: Source, { stream, base }: Place, take: Take, asked: readonly number[]): Promise<unknown> {
+    const { name, group } = source;
+    const { maxDeliveries } = this.#limits;
+    const args = [...asked, maxDeliveries, EXPIRED, TAKE_BYTES, take.notAfter, take.name, take.before].map(String);
+    if (group === undefined) return this.#runOn(name, scripts.take, [stream, base], args);
+    return this.#runOn(name, scripts.take, [stream, base, groupsKey(name)], [...args, group]);
   }
 
   #run(source: Source, code: Script, args: readonly (string | number)[]): Promise<unknown> {

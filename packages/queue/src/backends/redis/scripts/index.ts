@@ -3,7 +3,7 @@
 import { type Script, script } from "@mikcar/redis";
 import { COUNT, LAST_IDS, LIST_DEAD, PEEK, PURGE, REDRIVE } from "./looking.ts";
 import { PUBLISH, PUSH } from "./sending.ts";
-import { ACK, ADOPT, NACK, RELEASE, TAKE } from "./taking.ts";
+import { ACK, ADOPT, NACK, RECOVER, RELEASE, TAKE } from "./taking.ts";
 import { PRELUDE } from "./prelude.ts";
 
 const withPrelude = (body: string): Script => script(PRELUDE + body);
@@ -12,6 +12,7 @@ export const scripts = {
   push: withPrelude(PUSH),
   publish: withPrelude(PUBLISH),
   take: withPrelude(TAKE),
+  recover: withPrelude(RECOVER),
   ack: withPrelude(ACK),
   release: withPrelude(RELEASE),
   nack: withPrelude(NACK),

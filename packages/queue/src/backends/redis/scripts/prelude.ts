@@ -9,6 +9,7 @@
  * - `delayed` and `bodies`: pushed with a delay, own id to due time and to payload.
  * - `ids`: own id to entry id, for those that came late into their stream, or lie in several.
  * - `dead`: a stream of its own.
+ * - `taken`: what each take has leased, until it is known that its reply has arrived.
  *
  * Times are those of Redis. Every script takes the stream and the base as its keys; the others follow from the base.
  */
@@ -59,6 +60,17 @@ end
 
 local function countOf(entry) return tonumber(redis.call('HGET', counts, entry) or 1) end
 
+-- Somebody has removed the group, and with it the list of what is pending: what is still in the stream is new again.
+local function makeGroup()
+  redis.call('DEL', leases, nacked, counts)
+  if redis.call('EXISTS', stream) == 0 then redis.call('DEL', ids) end
+  redis.call('XGROUP', 'CREATE', stream, 'mikcar', '0', 'MKSTREAM')
+end
+
+local function hasNoGroup(reply)
+  return type(reply) == 'table' and reply.err and string.find(reply.err, 'NOGROUP', 1, true)
+end
+
 local function bury(entry, reason)
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   if not found then return drop(entry) end
@@ -91,5 +103,12 @@ local function lastDelivered()
     if at.name == 'mikcar' then return at['last-delivered-id'] end
   end
   return '0-0'
+end
+
+local function isAfter(entry, other)
+  local time, number = string.match(entry, '^(%d+)-(%d+)$')
+  local otherTime, otherNumber = string.match(other, '^(%d+)-(%d+)$')
+  if tonumber(time) ~= tonumber(otherTime) then return tonumber(time) > tonumber(otherTime) end
+  return tonumber(number) > tonumber(otherNumber)
 end
 `;
