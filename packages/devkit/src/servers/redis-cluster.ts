@@ -29,6 +29,8 @@ const SLOTS: readonly (readonly [first: string, last: string])[] = [
   ["10923", "16383"],
 ];
 
+const MEET_AGAIN_MS = 5000;
+
 /** Starts one on free ports, always: `REDIS_URL` names no cluster. */
 export async function startRedisCluster(): Promise<RedisCluster> {
   const path = await findRedis();
@@ -36,16 +38,31 @@ export async function startRedisCluster(): Promise<RedisCluster> {
   const programs = await Promise.all(SLOTS.map((_, index) => clusterNode(path, folder.path, index)));
   const servers = await Promise.all(programs.map(({ run }) => run()));
   const nodes = programs.map(({ port }) => `redis://127.0.0.1:${port}`);
-  const [first = "", ...others] = nodes;
+  const [first = ""] = nodes;
   await Promise.all(SLOTS.map((range, at) => redisCommand(nodes[at] ?? "", ["CLUSTER", "ADDSLOTSRANGE", ...range])));
-  for (const { port, busPort } of programs.slice(1)) {
-    await redisCommand(first, ["CLUSTER", "MEET", "127.0.0.1", String(port), String(busPort)]);
-  }
+  // Again and again: a node forgets whom it was to meet when the greeting takes longer than its node timeout.
+  const meetAll = async (): Promise<void> => {
+    for (const { port, busPort } of programs.slice(1)) {
+      await redisCommand(first, ["CLUSTER", "MEET", "127.0.0.1", String(port), String(busPort)]);
+    }
+  };
   const isWhole = async (node: string): Promise<boolean> => {
     const info = String(await redisCommand(node, ["CLUSTER", "INFO"]));
     return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3");
   };
-  await until("the cluster is whole", async () => (await Promise.all([first, ...others].map(isWhole))).every(Boolean));
+  const areWhole = async (): Promise<boolean> => (await Promise.all(nodes.map(isWhole))).every(Boolean);
+  let lastMetAt = -Infinity;
+  await until(
+    "the cluster is whole",
+    async () => {
+      if (performance.now() - lastMetAt > MEET_AGAIN_MS) {
+        await meetAll();
+        lastMetAt = performance.now();
+      }
+      return areWhole();
+    },
+    60_000,
+  );
 
   const url = `redis+cluster://${programs.map(({ port }) => `127.0.0.1:${port}`).join(",")}`;
   return {
