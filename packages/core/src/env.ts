@@ -27,3 +27,15 @@ export function readSecret(env: Env, name: string): string | undefined {
     throw configError(`${name}_FILE: "${file}" is empty; write the value into it, or leave the variable out`);
   return text;
 }
+
+/**
+ * A variable that holds a whole number; `fallback` when it is unset or empty.
+ * @throws CONFIG_ERROR naming the variable, in `details.variable` too, when it is no integer from `min` to `max`.
+ */
+export function readInteger(env: Env, name: string, fallback: number, min: number, max: number): number {
+  const text = env[name];
+  if (text === undefined || text === "") return fallback;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw configError(`${name} is "${text}"; expected an integer from ${min} to ${max}`, { details: { variable: name } });
+}

@@ -1,5 +1,5 @@
 export { type ConfigUrl, configUrl, fileUrl, type Host } from "./config-url.ts";
-export type { Env } from "./env.ts";
+export { type Env, readInteger, readSecret } from "./env.ts";
 export {
   badRequest,
   configError,
@@ -27,9 +27,11 @@ export { type Middleware, type RouterOptions, sidecarRouter } from "./express.ts
 export { exactInteger, parseJson } from "./json.ts";
 export { createLog, type Log, LOG_LEVELS, type LogLevel } from "./log.ts";
 export { type Documented, openApi, type OpenApiDocument } from "./openapi.ts";
+export { optional } from "./optional.ts";
 export { compareUtf8 } from "./order.ts";
+export { processName } from "./process-name.ts";
 export type { BodySpec, Call, Handler, Method, Reply, Route, Routes, Spec } from "./routes.ts";
-export { type Offer, type Program, run, runService, type Startable } from "./run.ts";
+export { type Command, type Offer, type Program, run, runService, type Startable } from "./run.ts";
 export { type Server, SidecarBuilder } from "./server.ts";
 export { packageVersion } from "./version.ts";
 export {
@@ -40,5 +42,6 @@ export {
   type Open,
   type Service,
   type Sidecar,
+  urlFromEnv,
   type Warn,
 } from "./service.ts";

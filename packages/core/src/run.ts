@@ -1,6 +1,6 @@
 /** The body of every program: flags, environment, backends, server, signals. */
 
-import { readSecret } from "./env.ts";
+import { type Env, readSecret } from "./env.ts";
 import { configError, isMikcarError } from "./errors.ts";
 import { pingError } from "./health.ts";
 import { createLog, type Log } from "./log.ts";
@@ -20,19 +20,29 @@ export interface Offer extends Pick<Startable, "name" | "env" | "summary"> {
   load(): Promise<Startable>;
 }
 
+/** What a program does instead of serving, when its name comes first: `mikcar-secrets rekey`. */
+export interface Command {
+  readonly name: string;
+  /** For `--help`. */
+  readonly summary: string;
+  /** Prints what it has done. @param env With the flags that stand for variables, `--data` among them. @throws CONFIG_ERROR. */
+  run(env: Env): Promise<void>;
+}
+
 export interface Program {
   /** As typed: `mikcar-kv`. */
   readonly name: string;
   readonly version: string;
   /** With one alone it needs no flag to be chosen. */
   readonly offers: readonly Offer[];
+  readonly commands?: readonly Command[];
 }
 
 /** Runs `mikcar-<name>`, the program of one service. @param moduleUrl `import.meta.url` of its bin, one below the package. */
-export function runService(service: Startable, moduleUrl: string): Promise<void> {
+export function runService(service: Startable, moduleUrl: string, commands: readonly Command[] = []): Promise<void> {
   const { name, env, summary } = service;
   const offers = [{ name, env, summary, load: async () => service }];
-  return run({ name: `mikcar-${name}`, version: packageVersion(moduleUrl), offers });
+  return run({ name: `mikcar-${name}`, version: packageVersion(moduleUrl), offers, commands });
 }
 
 /** Runs a program to its end: exits 0 after SIGTERM or SIGINT, 1 with a sentence when it cannot start. */
@@ -47,14 +57,16 @@ export async function run(program: Program): Promise<void> {
 }
 
 async function main(program: Program, args: readonly string[]): Promise<void> {
-  const { name, version, offers } = program;
+  const { name, version, offers, commands = [] } = program;
+  const command = commands.find((known) => known.name === args[0]);
   const settings = readSettings(
-    args,
+    command === undefined ? args : args.slice(1),
     process.env,
     offers.map((offer) => offer.name),
   );
-  if (settings.help) return print(helpText(name, offers));
+  if (settings.help) return print(helpText(name, offers, commands));
   if (settings.version) return print(version);
+  if (command !== undefined) return command.run(settings.env);
   const chosen = choose(program, settings);
   if (settings.check) return check(chosen, settings);
 
@@ -71,10 +83,10 @@ async function main(program: Program, args: readonly string[]): Promise<void> {
   );
 }
 
-function choose({ name, offers }: Program, settings: Settings): readonly Offer[] {
+function choose({ name, offers, commands }: Program, settings: Settings): readonly Offer[] {
   if (offers.length === 1) return offers;
   if (settings.chosen.length > 0) return offers.filter((offer) => settings.chosen.includes(offer.name));
-  throw configError(`no service chosen; say which ones, or --all\n\n${helpText(name, offers)}`);
+  throw configError(`no service chosen; say which ones, or --all\n\n${helpText(name, offers, commands)}`);
 }
 
 async function openAll(offers: readonly Offer[], settings: Settings, log: Log): Promise<Sidecar[]> {

@@ -95,7 +95,11 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
 }
 
 /** The page of `--help`: at most 24 lines of 80 characters. */
-export function helpText(program: string, services: readonly { name: string; summary: string; env: string }[]): string {
+export function helpText(
+  program: string,
+  services: readonly { name: string; summary: string; env: string }[],
+  commands: readonly { name: string; summary: string }[] = [],
+): string {
   const rows = [
     ...services.map(({ name, env, summary }) => [`--${name}`, `${summary} (${env})`]),
     ...(services.length > 1 ? [["--all", "all of these"]] : []),
@@ -103,10 +107,12 @@ export function helpText(program: string, services: readonly { name: string; sum
       `${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`,
       help,
     ]),
+    ...commands.map(({ name, summary }) => [name, summary]),
   ];
   const width = Math.max(...rows.map(([flag = ""]) => flag.length));
   const lines = rows.map(([flag = "", help = ""]) => `  ${flag.padEnd(width)}  ${help}`);
-  return [`Usage: ${program} ${services.length > 1 ? "--SERVICE… " : ""}[options]`, "", ...lines].join("\n");
+  const usage = `${program} ${services.length > 1 ? "--SERVICE… " : ""}[options]`;
+  return [`Usage: ${[usage, ...commands.map(({ name }) => `${program} ${name}`)].join(", or ")}`, "", ...lines].join("\n");
 }
 
 function parse(

@@ -1,6 +1,6 @@
 /** A SQL backend with the scripts that run on it: what the routes work on. */
 
-import { type Backend, configError, type Env } from "@mikcar/core";
+import { type Backend, type Env, readInteger } from "@mikcar/core";
 import type { SqlBackend } from "./backend.ts";
 import { type ScriptLimits, Scripts } from "./scripts.ts";
 
@@ -29,17 +29,9 @@ export function database(backend: SqlBackend, limits: ScriptLimits = scriptLimit
  */
 export function scriptLimits(env: Env): ScriptLimits {
   return {
-    timeoutMs: limit(env, "SQL_SCRIPT_TIMEOUT_MS", 5000, 10, 3_600_000),
-    memoryMb: limit(env, "SQL_SCRIPT_MEMORY_MB", 64, 8, 4096),
-    maxQueries: limit(env, "SQL_SCRIPT_MAX_QUERIES", 1000, 1, 1_000_000),
-    concurrency: limit(env, "SQL_SCRIPT_CONCURRENCY", Math.min(8, navigator.hardwareConcurrency * 2), 1, 256),
+    timeoutMs: readInteger(env, "SQL_SCRIPT_TIMEOUT_MS", 5000, 10, 3_600_000),
+    memoryMb: readInteger(env, "SQL_SCRIPT_MEMORY_MB", 64, 8, 4096),
+    maxQueries: readInteger(env, "SQL_SCRIPT_MAX_QUERIES", 1000, 1, 1_000_000),
+    concurrency: readInteger(env, "SQL_SCRIPT_CONCURRENCY", Math.min(8, navigator.hardwareConcurrency * 2), 1, 256),
   };
-}
-
-function limit(env: Env, name: string, fallback: number, min: number, max: number): number {
-  const text = env[name];
-  if (text === undefined || text === "") return fallback;
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw configError(`${name} is "${text}"; expected an integer from ${min} to ${max}`, { details: { variable: name } });
 }

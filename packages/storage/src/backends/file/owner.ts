@@ -1,12 +1,12 @@
 /** One process at a time: the folder names its owner, and an owner that has ended is replaced. */
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { configError } from "@mikcar/core";
+import { configError, processName } from "@mikcar/core";
 import { systemCode } from "./errors.ts";
 
 /** @throws CONFIG_ERROR when another process that lives owns the folder. @returns What gives it up. */
 export function takeOwnership(path: string, root: string): () => void {
-  const mine = nameOf(process.pid);
+  const mine = processName(process.pid);
   for (;;) {
     try {
       writeFileSync(path, mine, { flag: "wx" });
@@ -16,27 +16,9 @@ export function takeOwnership(path: string, root: string): () => void {
     }
     const owner = readFileSync(path, { encoding: "utf8", flag: "r" });
     const pid = Number.parseInt(owner, 10);
-    if (pid !== process.pid && owner === nameOf(pid)) {
+    if (pid !== process.pid && owner === processName(pid)) {
       throw configError(`the folder ${root} is in use by process ${pid}; stop it, or choose another folder`);
     }
     rmSync(path, { force: true }); // its process has ended, or this one opens the folder anew
-  }
-}
-
-/** A process by its number and, as numbers come again, by its start: field 22 of proc(5). Elsewhere by its number alone. */
-function nameOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return `${pid} ${stat.slice(stat.lastIndexOf(")")).split(" ")[20]}`;
-  } catch {
-    return isAlive(pid) ? String(pid) : "ended"; // no such process, or no such folder
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return systemCode(error) === "EPERM"; // somebody else's, and alive
   }
 }

@@ -1,0 +1,46 @@
+/**
+ * Secrets in GCP Secret Manager: `gcpsm://project[/prefix]`, over its REST API.
+ * Who the sidecar is, Google's application default credentials say: a key file, `gcloud`, the service account of a machine.
+ * `endpoint`: of another server that speaks this protocol; `locations`: where values are kept, `europe-west1,europe-west4`,
+ * absent: where Google chooses; `timeout_ms` (5000) of a call.
+ */
+
+import type { SecretManagerServiceClient as Client } from "@google-cloud/secret-manager";
+import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
+import type { SecretsBackend } from "../../backend.ts";
+import { nameFault } from "../../name.ts";
+import { GcpSecrets } from "./secrets.ts";
+
+const PROJECT = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$|^\d{1,20}$/;
+
+export const open: Open<SecretsBackend> = async (url) => {
+  if (!PROJECT.test(url.host)) throw configError(`gcpsm: "${url.host}" is no project id, as in gcpsm://my-project`);
+  const server = serverOf(url.string("endpoint", ""));
+  const timeoutMs = url.integer("timeout_ms", 5000, { min: 1, max: 600_000 });
+  const locations = url
+    .string("locations", "")
+    .split(",")
+    .filter((location) => location !== "");
+  const prefix = prefixOf(url);
+  const name = "@google-cloud/secret-manager";
+  const { SecretManagerServiceClient } = await optional(name, () => import("@google-cloud/secret-manager"));
+  const client: Client = new SecretManagerServiceClient({ ...server, fallback: true });
+  return new GcpSecrets(client, { project: url.host, prefix, timeoutMs, locations });
+};
+
+function prefixOf({ path }: ConfigUrl): string {
+  const prefix = path.replaceAll(/^\/|\/$/g, "");
+  const fault = prefix === "" ? undefined : nameFault(prefix);
+  if (fault === undefined) return prefix;
+  throw configError(`gcpsm: the path is "${prefix}": ${fault}`);
+}
+
+function serverOf(endpoint: string): { apiEndpoint?: string; port?: number; protocol?: string } {
+  if (endpoint === "") return {};
+  const url = URL.parse(endpoint);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw configError(`parameter "endpoint" is "${endpoint}"; expected http:// or https:// with a host`);
+  }
+  const protocol = url.protocol.slice(0, -1);
+  return { apiEndpoint: url.hostname, port: Number(url.port || (protocol === "https" ? 443 : 80)), protocol };
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+import "@mikcar/core/compile-cache"; // the rest is imported after it, so that it starts from the cache
+
+const { runService } = await import("@mikcar/core");
+const { SecretsService } = await import("./service.ts");
+const { rekeyCommand } = await import("./rekey.ts");
+await runService(SecretsService, import.meta.url, [rekeyCommand]);

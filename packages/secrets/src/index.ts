@@ -1,0 +1,2 @@
+export type { Entry, Labels, Page, Secret, SecretsBackend, Version } from "./backend.ts";
+export { SecretsService } from "./service.ts";
