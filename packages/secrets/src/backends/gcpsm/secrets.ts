@@ -33,14 +33,14 @@ export class GcpSecrets implements SecretsBackend {
   readonly #client: SecretManagerServiceClient;
   readonly #project: string;
   readonly #base: string;
-  readonly #options: { readonly timeout: number; readonly retry: null };
+  readonly #options: { readonly timeout: number; readonly retry: null; readonly autoPaginate: false };
   readonly #replication: protos.google.cloud.secretmanager.v1.IReplication;
 
   constructor(client: SecretManagerServiceClient, { project, prefix, timeoutMs, locations }: Options) {
     this.#client = client;
     this.#project = `projects/${project}`;
     this.#base = folderOf(prefix);
-    this.#options = { timeout: timeoutMs, retry: null };
+    this.#options = { timeout: timeoutMs, retry: null, autoPaginate: false };
     const replicas = locations.map((location) => ({ location }));
     this.#replication = locations.length === 0 ? { automatic: {} } : { userManaged: { replicas } };
   }
@@ -55,10 +55,9 @@ export class GcpSecrets implements SecretsBackend {
     await this.#client.close();
   }
 
-  async read(name: string, version = "latest"): Promise<Secret | undefined> {
-    if (version !== "latest" && !/^[1-9]\d{0,15}$/.test(version)) return undefined;
-    const secretPath = this.#path(name);
-    const path = `${secretPath}/versions/${version}`;
+  async read(name: string, version?: string): Promise<Secret | undefined> {
+    if (version !== undefined && !/^[1-9]\d{0,15}$/.test(version)) return undefined;
+    const path = `${this.#path(name)}/versions/${version ?? "latest"}`;
     const [accessed, secret, latest] = await Promise.all([
       unless([NOT_FOUND, FAILED_PRECONDITION], () => this.#client.accessSecretVersion({ name: path }, this.#options)),
       ifAllowed(() => this.#secret(name)),
