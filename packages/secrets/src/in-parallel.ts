@@ -3,7 +3,10 @@
 const AT_ONCE = 8;
 
 /** Takes no more of `items` than it must: at most 8 are ahead of what has been asked for. */
-export async function* inParallel<T, R>(items: AsyncIterable<T> | Iterable<T>, work: (item: T) => Promise<R>): AsyncGenerator<R> {
+export async function* inParallel<T, R>(
+  items: AsyncIterable<T> | Iterable<T>,
+  work: (item: T) => Promise<R>,
+): AsyncGenerator<R> {
   const pending: Promise<R>[] = [];
   for await (const item of items) {
     const result = work(item);

@@ -6,6 +6,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
+import type * as Sdk from "@aws-sdk/client-secrets-manager";
 import type {
   GetSecretValueCommandOutput,
   SecretListEntry,
@@ -16,8 +17,6 @@ import { type ConfigUrl, configError, isMikcarError, type Open, optional, unsupp
 import type { Entry, Labels, Page, Secret, SecretsBackend, Version } from "../../backend.ts";
 import { byName, folderOf, isName, nameFault } from "../../name.ts";
 import { ABSENT, attempt, NO_VERSION, unless } from "./translate.ts";
-
-type Sdk = typeof import("@aws-sdk/client-secrets-manager");
 
 /** What a tag may hold: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html */
 const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
@@ -55,12 +54,12 @@ function prefixOf({ path }: ConfigUrl): string {
 }
 
 class AwsSecrets implements SecretsBackend {
-  readonly #sdk: Sdk;
+  readonly #sdk: typeof Sdk;
   readonly #client: SecretsManagerClient;
   readonly #base: string;
   readonly #recoveryDays: number;
 
-  constructor(sdk: Sdk, client: SecretsManagerClient, prefix: string, recoveryDays: number) {
+  constructor(sdk: typeof Sdk, client: SecretsManagerClient, prefix: string, recoveryDays: number) {
     this.#sdk = sdk;
     this.#client = client;
     this.#base = folderOf(prefix);
