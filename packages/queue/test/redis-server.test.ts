@@ -134,6 +134,9 @@ describe("large messages", () => {
 
 describe("a server that stands still", () => {
   const topic = { name: "t", group: "default" };
+  beforeEach(async () => {
+    await queue.take({ name: "other", group: undefined }, 1, 1); // knows the time from then on, and asks for it no more
+  });
 
   it.each([
     ["queue", q],
@@ -141,7 +144,6 @@ describe("a server that stands still", () => {
   ])("holds nothing for the take of a %s that was given up, and counts nothing", async (_kind, source) => {
     if (source === q) await queue.push("q", ["1", "2"], PLAIN);
     else await queue.publish("t", ["1", "2"], PLAIN);
-    await queue.ping();
 
     server.freeze();
     try {
@@ -175,4 +177,36 @@ describe("a server that stands still", () => {
     });
     expect(await queue.ack(q, ids(messages))).toEqual([true]);
   });
+
+  it("forgets nothing of a take that was given up because of a shorter one after it", async () => {
+    const other = await open(configUrl(server.url));
+    try {
+      await queue.push("q", ["1", "2"], PLAIN);
+      server.freeze();
+      try {
+        await expect(queue.take(q, 1, 43_200_000)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      } finally {
+        server.thaw();
+      }
+      await until("Redis has done it", async () => (await other.count(q)).leased === 1);
+
+      await other.take(q, 1, 50);
+
+      await until("all can be taken", async () => (await other.count(q)).waiting === 2);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+it("does not remember the takes of every process there ever was", async () => {
+  for (let process = 0; process < 40; process++) {
+    const other = await open(configUrl(server.url));
+    await other.push("q", ["1"], PLAIN);
+    expect((await other.take(q, 1, 40)).messages).toHaveLength(1);
+    await other.close();
+  }
+
+  const [key] = (await server.command("KEYS", "*taken")) as string[];
+  expect(await server.command("HLEN", key ?? "")).toBeLessThan(40);
 });

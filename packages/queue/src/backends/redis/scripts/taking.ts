@@ -68,12 +68,21 @@ while taken < max and bytes < most do
   give(entry[1], entry[2], 1)
 end
 
+-- Takes of processes that have ended, with leases that have too.
+local function forgetOver(base)
+  local all = redis.call('HGETALL', base)
+  for i = 1, #all, 2 do
+    if tonumber(string.match(all[i + 1], '^%d+')) < now then redis.call('HDEL', base, all[i]) end
+  end
+end
+
 local base = KEYS[2] .. 'taken'
 if ARGV[8] ~= '' then redis.call('HDEL', base, ARGV[8]) end
 if taken > 0 then
   redis.call('ZADD', leases, unpack(deadlines))
   redis.call('HSET', base, ARGV[7], (now + visibility) .. ' ' .. table.concat(entries, ' '))
-  redis.call('PEXPIRE', base, visibility)
+  redis.call('PEXPIRE', base, math.max(tonumber(visibility), redis.call('PTTL', base))) -- it has takes of others too
+  if redis.call('HLEN', base) > 16 then forgetOver(base) end
 end
 local nextIn = -1
 if taken >= max or bytes >= most then nextIn = 0
