@@ -16,8 +16,11 @@ export interface GcpStandIn {
   readonly requests: string[];
   /** Answers calls whose line matches with this error from now on; undefined: none. */
   refuse(line: RegExp | undefined, status?: string): void;
-  /** Makes all there is older. */
-  age(milliseconds: number): void;
+  /** How the secret of this id is replicated. */
+  replicationOf(id: string): unknown;
+  disable(id: string, version: number): void;
+  /** Makes a secret older. */
+  age(id: string, milliseconds: number): void;
   close(): Promise<void>;
 }
 
@@ -56,8 +59,6 @@ export async function startGcpStandIn(): Promise<GcpStandIn> {
   const secrets = new Map<string, Secret>();
   const requests: string[] = [];
   let refused: { line: RegExp; status: string } | undefined;
-  let agedMs = 0;
-  const now = (): number => Date.now() - agedMs;
 
   const answer = async (request: IncomingMessage): Promise<unknown> => {
     const line = `${request.method} ${request.url}`;
@@ -67,7 +68,7 @@ export async function startGcpStandIn(): Promise<GcpStandIn> {
     if (refused?.line.test(line) === true) throw new Refusal(refused.status, "refused by the test");
     const { pathname, searchParams } = new URL(request.url ?? "", "http://stand.in");
     const [, path = "", verb = ""] = /^\/v1\/([^:]*)(?::(\w+))?$/.exec(pathname) ?? [];
-    return route({ method: `${request.method}`, path, verb, query: searchParams, body, secrets, now });
+    return route({ method: `${request.method}`, path, verb, query: searchParams, body, secrets });
   };
   const server = createServer((request, response) => {
     answer(request).then(
@@ -98,8 +99,16 @@ export async function startGcpStandIn(): Promise<GcpStandIn> {
     refuse: (line, status = "PERMISSION_DENIED") => {
       refused = line === undefined ? undefined : { line, status };
     },
-    age: (milliseconds) => {
-      agedMs = milliseconds;
+    replicationOf: (id) => secrets.get(id)?.replication,
+    disable: (id, version) => {
+      const found = secrets.get(id)?.versions[version - 1];
+      if (found === undefined) throw new Error(`there is no version ${version} of ${id}`);
+      found.state = "DISABLED";
+    },
+    age: (id, milliseconds) => {
+      const found = secrets.get(id);
+      if (found === undefined) throw new Error(`there is no secret ${id}`);
+      secrets.set(id, { ...found, createTime: found.createTime - milliseconds });
     },
     close: async () => {
       server.closeAllConnections();
@@ -115,7 +124,6 @@ interface Asked {
   readonly query: URLSearchParams;
   readonly body: Readonly<Record<string, unknown>>;
   readonly secrets: Map<string, Secret>;
-  now(): number;
 }
 
 function route(asked: Asked): unknown {
@@ -133,13 +141,13 @@ function route(asked: Asked): unknown {
   return method === "DELETE" ? {} : secretJson(id, secret);
 }
 
-function createSecret({ query, body, secrets, now }: Asked): unknown {
+function createSecret({ query, body, secrets }: Asked): unknown {
   const id = query.get("secretId") ?? "";
   if (!/^[A-Za-z0-9_-]{1,255}$/.test(id)) throw new Refusal("INVALID_ARGUMENT", `the id ${id} is not allowed`);
   if (body["replication"] === undefined) throw new Refusal("INVALID_ARGUMENT", "replication is missing");
   if (secrets.has(id)) throw new Refusal("ALREADY_EXISTS", `Secret [${PROJECT}/secrets/${id}] already exists.`);
   const { replication } = body;
-  const secret = { createTime: now(), labels: labelsOf(body), replication, versions: [] };
+  const secret = { createTime: Date.now(), labels: labelsOf(body), replication, versions: [] };
   secrets.set(id, secret);
   return secretJson(id, secret);
 }
@@ -150,12 +158,12 @@ function updateSecret({ query, body }: Asked, id: string, secret: Secret): unkno
   return secretJson(id, secret);
 }
 
-function addVersion({ body, now }: Asked, id: string, secret: Secret): unknown {
+function addVersion({ body }: Asked, id: string, secret: Secret): unknown {
   const { data = "" } = (body["payload"] ?? {}) as { data?: string };
   if (data === "" || Buffer.from(data, "base64").length > 65_536) {
     throw new Refusal("INVALID_ARGUMENT", `the payload ${data} is not allowed`);
   }
-  secret.versions.push({ createTime: now(), data, state: "ENABLED" });
+  secret.versions.push({ createTime: Date.now(), data, state: "ENABLED" });
   return versionJson(secret, id, secret.versions.length);
 }
 

@@ -1,27 +1,27 @@
 /** An HTTP server that writes down what it is asked, and answers as it is told. */
 
-import { createServer } from "node:http";
+import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface Recorder {
   readonly url: string;
-  /** Method, path, body. */
-  readonly requests: { readonly line: string; readonly body: string }[];
+  /** Each with its method and path in one line. */
+  readonly requests: { readonly line: string; readonly headers: IncomingHttpHeaders; readonly body: string }[];
   close(): Promise<void>;
 }
 
 /** @param answer To a `GET /path`. */
 export async function startRecorder(
-  answer: (line: string) => readonly [status: number, body: object],
+  answer: (line: string, headers: IncomingHttpHeaders) => readonly [status: number, body: object],
 ): Promise<Recorder> {
-  const requests: { line: string; body: string }[] = [];
+  const requests: Recorder["requests"] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => void chunks.push(chunk));
     request.on("end", () => {
       const line = `${request.method} ${request.url}`;
-      requests.push({ line, body: Buffer.concat(chunks).toString() });
-      const [status, body] = answer(line);
+      requests.push({ line, headers: request.headers, body: Buffer.concat(chunks).toString() });
+      const [status, body] = answer(line, request.headers);
       response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
     });
   });

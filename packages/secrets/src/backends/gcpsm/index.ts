@@ -5,10 +5,10 @@
  * absent: where Google chooses; `timeout_ms` (5000) of a call.
  */
 
-import type { SecretManagerServiceClient as Client } from "@google-cloud/secret-manager";
 import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
 import type { SecretsBackend } from "../../backend.ts";
 import { nameFault } from "../../name.ts";
+import { Connection } from "./connection.ts";
 import { GcpSecrets } from "./secrets.ts";
 
 const PROJECT = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$|^\d{1,20}$/;
@@ -24,8 +24,8 @@ export const open: Open<SecretsBackend> = async (url) => {
   const prefix = prefixOf(url);
   const name = "@google-cloud/secret-manager";
   const { SecretManagerServiceClient } = await optional(name, () => import("@google-cloud/secret-manager"));
-  const client: Client = new SecretManagerServiceClient({ ...server, fallback: true });
-  return new GcpSecrets(client, { project: url.host, prefix, timeoutMs, locations });
+  const connection = new Connection(() => new SecretManagerServiceClient({ ...server, fallback: true }));
+  return new GcpSecrets(connection, { project: url.host, prefix, timeoutMs, locations });
 };
 
 function prefixOf({ path }: ConfigUrl): string {

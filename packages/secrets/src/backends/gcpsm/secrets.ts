@@ -1,13 +1,14 @@
 /** The secrets of one project; see https://cloud.google.com/secret-manager/docs/reference/rest */
 
 import { isUtf8 } from "node:buffer";
-import type { protos, SecretManagerServiceClient } from "@google-cloud/secret-manager";
+import type { protos } from "@google-cloud/secret-manager";
 import { isMikcarError, unsupported } from "@mikcar/core";
 import type { Entry, Labels, Page, Secret, SecretsBackend, Version } from "../../backend.ts";
 import { inParallel } from "../../in-parallel.ts";
 import { byName, folderOf, isName } from "../../name.ts";
 import { idOf, idPrefixOf, nameOf } from "./ids.ts";
-import { ALREADY_EXISTS, attempt, FAILED_PRECONDITION, NOT_FOUND, PERMISSION_DENIED, unless } from "./translate.ts";
+import type { Connection } from "./connection.ts";
+import { ALREADY_EXISTS, FAILED_PRECONDITION, NOT_FOUND, PERMISSION_DENIED } from "./translate.ts";
 
 type GcpSecret = protos.google.cloud.secretmanager.v1.ISecret;
 type GcpVersion = protos.google.cloud.secretmanager.v1.ISecretVersion;
@@ -30,14 +31,14 @@ const ABANDONED_MS = 60_000;
 const UNKNOWN_TIME = new Date(0);
 
 export class GcpSecrets implements SecretsBackend {
-  readonly #client: SecretManagerServiceClient;
+  readonly #connection: Connection;
   readonly #project: string;
   readonly #base: string;
   readonly #options: { readonly timeout: number; readonly retry: null; readonly autoPaginate: false };
   readonly #replication: protos.google.cloud.secretmanager.v1.IReplication;
 
-  constructor(client: SecretManagerServiceClient, { project, prefix, timeoutMs, locations }: Options) {
-    this.#client = client;
+  constructor(connection: Connection, { project, prefix, timeoutMs, locations }: Options) {
+    this.#connection = connection;
     this.#project = `projects/${project}`;
     this.#base = folderOf(prefix);
     this.#options = { timeout: timeoutMs, retry: null, autoPaginate: false };
@@ -48,18 +49,22 @@ export class GcpSecrets implements SecretsBackend {
   /** Asks for a secret that is not there: also who has no right to look has reached Google with credentials it knows. */
   async ping(): Promise<void> {
     const name = this.#path("mikcar-ping");
-    await unless([NOT_FOUND, PERMISSION_DENIED], () => this.#client.getSecret({ name }, this.#options));
+    await this.#connection.unless([NOT_FOUND, PERMISSION_DENIED], (client) =>
+      client.getSecret({ name }, this.#options),
+    );
   }
 
   async close(): Promise<void> {
-    await this.#client.close();
+    await this.#connection.close();
   }
 
   async read(name: string, version?: string): Promise<Secret | undefined> {
     if (version !== undefined && !/^[1-9]\d{0,15}$/.test(version)) return undefined;
     const path = `${this.#path(name)}/versions/${version ?? "latest"}`;
     const [accessed, secret, latest] = await Promise.all([
-      unless([NOT_FOUND, FAILED_PRECONDITION], () => this.#client.accessSecretVersion({ name: path }, this.#options)),
+      this.#connection.unless([NOT_FOUND, FAILED_PRECONDITION], (client) =>
+        client.accessSecretVersion({ name: path }, this.#options),
+      ),
       ifAllowed(() => this.#secret(name)),
       ifAllowed(() => this.#version(path)),
     ]);
@@ -84,7 +89,9 @@ export class GcpSecrets implements SecretsBackend {
       secretId: idOf(this.#base + name),
       secret: { replication: this.#replication, labels: { ...labels } },
     };
-    const made = await unless([ALREADY_EXISTS], () => this.#client.createSecret(request, this.#options));
+    const made = await this.#connection.unless([ALREADY_EXISTS], (client) =>
+      client.createSecret(request, this.#options),
+    );
     if (made === undefined) {
       if (!(await this.#isAbandoned(name))) return false;
       await this.#setLabels(name, labels);
@@ -93,7 +100,9 @@ export class GcpSecrets implements SecretsBackend {
       return await this.#addVersion(name, value);
     } catch (error) {
       // Without a version it is no secret yet, and stands in the way of the next attempt.
-      await unless([NOT_FOUND], () => this.#client.deleteSecret({ name: this.#path(name) }, this.#options));
+      await this.#connection.unless([NOT_FOUND], (client) =>
+        client.deleteSecret({ name: this.#path(name) }, this.#options),
+      );
       throw error;
     }
   }
@@ -108,7 +117,10 @@ export class GcpSecrets implements SecretsBackend {
   async remove(name: string): Promise<boolean> {
     if (!(await this.exists(name))) return false;
     const path = this.#path(name);
-    return (await unless([NOT_FOUND], () => this.#client.deleteSecret({ name: path }, this.#options))) !== undefined;
+    return (
+      (await this.#connection.unless([NOT_FOUND], (client) => client.deleteSecret({ name: path }, this.#options))) !==
+      undefined
+    );
   }
 
   async exists(name: string): Promise<boolean> {
@@ -144,8 +156,8 @@ export class GcpSecrets implements SecretsBackend {
   async versions(name: string): Promise<readonly Version[] | undefined> {
     const request = { parent: this.#path(name), pageSize: PAGE };
     const all: GcpVersion[] = [];
-    const isThere = await unless([NOT_FOUND], async () => {
-      for await (const version of this.#client.listSecretVersionsAsync(request, this.#options)) all.push(version);
+    const isThere = await this.#connection.unless([NOT_FOUND], async (client) => {
+      for await (const version of client.listSecretVersionsAsync(request, this.#options)) all.push(version);
       return true;
     });
     const newestFirst = all
@@ -161,20 +173,24 @@ export class GcpSecrets implements SecretsBackend {
 
   async #secret(name: string): Promise<GcpSecret | undefined> {
     const path = this.#path(name);
-    return (await unless([NOT_FOUND], () => this.#client.getSecret({ name: path }, this.#options)))?.[0];
+    return (
+      await this.#connection.unless([NOT_FOUND], (client) => client.getSecret({ name: path }, this.#options))
+    )?.[0];
   }
 
   async #version(path: string): Promise<GcpVersion | undefined> {
-    return (await unless([NOT_FOUND], () => this.#client.getSecretVersion({ name: path }, this.#options)))?.[0];
+    return (
+      await this.#connection.unless([NOT_FOUND], (client) => client.getSecretVersion({ name: path }, this.#options))
+    )?.[0];
   }
 
   async #all(namePrefix: string): Promise<GcpSecret[]> {
     const idPrefix = idPrefixOf(namePrefix);
     const filter = idPrefix === "" ? {} : { filter: `name:${idPrefix}` };
     const found: GcpSecret[] = [];
-    await attempt(async () => {
+    await this.#connection.call(async (client) => {
       const request = { parent: this.#project, pageSize: PAGE, ...filter };
-      for await (const secret of this.#client.listSecretsAsync(request, this.#options)) {
+      for await (const secret of client.listSecretsAsync(request, this.#options)) {
         if (idIn(secret.name).startsWith(idPrefix)) found.push(secret); // the filter finds it anywhere in the name
       }
     });
@@ -192,12 +208,15 @@ export class GcpSecrets implements SecretsBackend {
 
   async #addVersion(name: string, value: string): Promise<boolean> {
     const request = { parent: this.#path(name), payload: { data: Buffer.from(value) } };
-    return (await unless([NOT_FOUND], () => this.#client.addSecretVersion(request, this.#options))) !== undefined;
+    return (
+      (await this.#connection.unless([NOT_FOUND], (client) => client.addSecretVersion(request, this.#options))) !==
+      undefined
+    );
   }
 
   async #setLabels(name: string, labels: Labels): Promise<void> {
     const request = { secret: { name: this.#path(name), labels: { ...labels } }, updateMask: { paths: ["labels"] } };
-    await attempt(() => this.#client.updateSecret(request, this.#options));
+    await this.#connection.call((client) => client.updateSecret(request, this.#options));
   }
 
   #path(name: string): string {

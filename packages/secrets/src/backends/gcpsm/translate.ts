@@ -1,6 +1,6 @@
 /** Errors of Google's client to ours: https://cloud.google.com/apis/design/errors#handling_errors */
 
-import { MikcarError, unavailable } from "@mikcar/core";
+import { isMikcarError, MikcarError, unavailable } from "@mikcar/core";
 
 /** Codes of gRPC, which the client gives for REST too: https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
 export const NOT_FOUND = 5;
@@ -16,7 +16,7 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw translate(error as { code?: number; message?: string });
+    throw isMikcarError(error) ? error : translate(error as { code?: number; message?: string });
   }
 }
 
@@ -36,12 +36,6 @@ function translate({ code, message = "" }: { code?: number; message?: string }):
   const isInputQuoted = code === 3;
   const sentence = `GCP Secret Manager: code ${code ?? "none"}: ${isInputQuoted ? "a part of the request is not allowed" : message}`;
   if (code !== undefined && REFUSED.has(code)) return new MikcarError("BAD_GATEWAY", sentence);
-  if (message.includes("Could not load the default credentials")) {
-    return new MikcarError(
-      "BAD_GATEWAY",
-      `${sentence} Set GOOGLE_APPLICATION_CREDENTIALS, or give this machine a service account.`,
-    );
-  }
   const hint = code === RESOURCE_EXHAUSTED ? "; a quota is used up" : "";
   return unavailable(sentence + hint);
 }
