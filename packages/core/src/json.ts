@@ -20,8 +20,16 @@ export function parseJson(text: string): unknown {
   try {
     return LONG_NUMBER.test(text) ? json.parse(text, exact) : JSON.parse(text);
   } catch (error) {
-    throw badRequest(`the body is not valid JSON: ${(error as Error).message}`); // JSON.parse throws SyntaxError only
+    throw badRequest(`the body is not valid JSON: ${reason(error as Error)}`); // JSON.parse throws SyntaxError only
   }
+}
+
+/** Where V8 tells no position, it quotes the text around it: that may be a secret, and is left out. */
+function reason({ message }: Error): string {
+  return (
+    /^[^"]* in JSON at position \d+/.exec(message)?.[0] ??
+    (message.endsWith("end of JSON input") ? "it ends early" : "it has a character that does not belong there")
+  );
 }
 
 function exact(_key: string, value: unknown, { source }: { source?: string }): unknown {

@@ -40,6 +40,13 @@ describe("JSON", () => {
   it("is refused with a sentence when it is broken", () => {
     expect(() => parseJson('{"a')).toThrow(/^the body is not valid JSON: /);
   });
+
+  it.each(['{"value": hush}', "hush", '["hush", hush]', '{"hush": "hush'])(
+    "quotes nothing of %s, which is not JSON",
+    (text) => {
+      expect(() => parseJson(text)).toThrow(expect.objectContaining({ message: expect.not.stringContaining("hush") }));
+    },
+  );
 });
 
 describe("byte order", () => {

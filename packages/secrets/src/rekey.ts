@@ -5,7 +5,7 @@ import { SecretsService } from "./service.ts";
 
 export const rekeyCommand: Command = {
   name: "rekey",
-  summary: "encrypt the file anew: NEW_SECRETS_KEY, else a new key file",
+  summary: "give the encrypted file a new key (NEW_SECRETS_KEY)",
   run: async (env) => {
     const url = configUrl(urlFromEnv(SecretsService, env));
     if (url.scheme !== "file")
