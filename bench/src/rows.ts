@@ -29,7 +29,7 @@ const VALUE = "v".repeat(100);
 const KIB = Buffer.alloc(1024, "k");
 const MIB = Buffer.alloc(1024 * 1024, "m");
 
-const memory = { KV_URL: "memory://", STORAGE_URL: "memory://" };
+const memory = { KV_URL: "memory://", SECRETS_URL: "memory://", STORAGE_URL: "memory://" };
 const files = {};
 
 /** A walk over the keys that visits them in no order a cache would like. */
@@ -68,6 +68,13 @@ const batch: Request = {
   path: "/kv/get/batch",
   headers: JSON_TYPE,
   body: JSON.stringify({ keys: scattered(100).map((key) => `key-${key}`) }),
+};
+
+const secret: Request = {
+  method: "POST",
+  path: "/secrets/secret/db/password",
+  headers: JSON_TYPE,
+  body: JSON.stringify({ value: VALUE }),
 };
 
 function getObjects(count: number): Request[] {
@@ -141,6 +148,7 @@ export const rows: readonly Row[] = [
   { name: "kv-get-redis",              goal: 1.8,  env: files,  needsRedis: true, seed: setBatches(), requests: getKeys },
   { name: "kv-set-redis",              goal: 1.8,  env: files,  needsRedis: true, seed: setBatches(), requests: setKeys },
   { name: "kv-get-batch-100-redis",    goal: 4,    env: files,  needsRedis: true, seed: setBatches(), requests: [batch] },
+  { name: "secret-get-memory",         goal: 1.3,  env: memory, seed: [secret], requests: [{ method: "GET", path: "/secrets/secret/db/password" }] },
   { name: "storage-get-1k-file",       goal: 2.2,  env: files,  seed: putObjects(100, KIB), requests: getObjects(100) },
   { name: "storage-get-1m-file",       goal: 15,   env: files,  seed: putObjects(20, MIB), requests: getObjects(20) },
   { name: "storage-put-1k-file",       goal: 6,    env: files,  seed: [], requests: putMany(1000, KIB) },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { KvService } from "@mikcar/kv";
 import { QueueService } from "@mikcar/queue";
+import { SecretsService } from "@mikcar/secrets";
 import { SqlService } from "@mikcar/sql";
 import { StorageService } from "@mikcar/storage";
 import { readFileSync } from "node:fs";
@@ -23,6 +24,7 @@ describe("the contract page", () => {
     ["kv", KvService.routes],
     ["sql", SqlService.routes],
     ["queue", QueueService.routes],
+    ["secrets", SecretsService.routes],
     ["storage", StorageService.routes],
   ])("promises exactly the routes of %s", (prefix, routes) => {
     const served = routes.map(([method, path]) => `${method} ${path}`);

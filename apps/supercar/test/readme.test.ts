@@ -63,6 +63,7 @@ describe("the JavaScript of", () => {
     "packages/core/README.md",
     "packages/kv/README.md",
     "packages/queue/README.md",
+    "packages/secrets/README.md",
     "packages/sql/README.md",
     "packages/storage/README.md",
   ])("%s runs as it stands", async (page) => {

@@ -137,7 +137,7 @@ describe("mikcar does not start", () => {
     [
       "an unknown scheme",
       ["--kv"],
-      { KV_URL: "ridis://u:secret@h" },
+      { KV_URL: "ridis://u:hush@h" },
       /KV_URL: unknown scheme "ridis"; known: memory, file/,
     ],
     ["a misspelt parameter", ["--kv"], { KV_URL: "memory://?snyc=1" }, /KV_URL: unknown parameter "snyc"/],
@@ -188,7 +188,7 @@ describe("mikcar does not start", () => {
     const { code, stderr, stdout } = await runProgram(BIN, { args, env, cwd: folder() });
 
     expect(stderr).toMatch(message);
-    expect(stderr).not.toContain("secret");
+    expect(stderr).not.toContain("hush");
     expect([code, stdout.includes("listening")]).toEqual([1, false]);
   });
 
@@ -237,12 +237,12 @@ describe("mikcar tells", () => {
     const good = await runProgram(BIN, { args: ["--all", "--check"], cwd: folder() });
     const bad = await runProgram(BIN, {
       args: ["--all", "--check"],
-      env: { KV_URL: "nope://u:secret@h" },
+      env: { KV_URL: "nope://u:hush@h" },
       cwd: folder(),
     });
 
     expect([good.code, good.stdout.match(/ ok /g)?.length]).toEqual([0, services.length]);
     expect([bad.code, bad.stdout]).toEqual([1, expect.stringMatching(/kv\s+wrong\s+KV_URL: unknown scheme "nope"/)]);
-    expect(bad.stdout).not.toContain("secret");
+    expect(bad.stdout).not.toContain("hush");
   });
 });
