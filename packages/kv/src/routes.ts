@@ -58,8 +58,11 @@ async function getKey(kv: KvBackend, call: Call): Promise<Reply> {
 async function getBatch(kv: KvBackend, call: Call): Promise<Reply> {
   const keys = [...new Set((await call.json(schemas.keysBody)).keys)];
   const values = await kv.getMany(keys);
-  const members = keys.map((key, index) => `${JSON.stringify(key)}:${jsonValue(values[index])}`);
-  return jsonText(`{${members.join(",")}}`); // an object would lose a key named __proto__
+  const body: Record<string, unknown> = Object.create(null) as Record<string, unknown>; // can have a key named __proto__
+  keys.forEach((key, index) => {
+    body[key] = jsonValue(values[index]);
+  });
+  return { body };
 }
 
 async function setBatch(kv: KvBackend, call: Call): Promise<Reply> {
@@ -180,9 +183,9 @@ function jsonText(text: string): Reply {
   return { headers: { "Content-Type": "application/json" }, body: text };
 }
 
-function jsonValue(value: Buffer | undefined): string {
-  if (value === undefined) return "null";
-  return isUtf8(value) ? JSON.stringify(value.toString()) : `{"base64":"${value.toString("base64")}"}`;
+function jsonValue(value: Buffer | undefined): unknown {
+  if (value === undefined) return null;
+  return isUtf8(value) ? value.toString() : { base64: value.toString("base64") };
 }
 
 async function* keysText(portions: AsyncIterable<readonly string[]>): AsyncGenerator<Buffer> {

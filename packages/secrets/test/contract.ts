@@ -1,6 +1,7 @@
 /** What the secrets service means over HTTP, whatever is behind it. */
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { inspect } from "node:util";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import type { SecretsBackend } from "../src/backend.ts";
 import { type Client, MARK, serve } from "./client.ts";
 import { history } from "./contract/history.ts";
@@ -15,6 +16,8 @@ export type Quirk =
 export interface Harness {
   /** Empty. */
   open(): Promise<SecretsBackend>;
+  /** Who the sidecar is there: tokens and keys that nobody may see. */
+  hidden(): readonly string[];
   /** With the reason. */
   readonly quirks?: Partial<Record<Quirk, string>>;
 }
@@ -26,14 +29,20 @@ export interface Current {
   readonly has: (quirk: Quirk) => boolean;
 }
 
-export function secretsContract(name: string, { open, quirks = {} }: Harness): void {
+export function secretsContract(name: string, { open, hidden, quirks = {} }: Harness): void {
   describe(`${name} keeps the secrets contract`, () => {
     let client: Client;
     let count = 0;
+    /** What libraries print by themselves. */
+    const printed: string[] = [];
     beforeAll(async () => {
+      for (const method of ["log", "info", "warn", "error", "debug"] as const) {
+        jest.spyOn(console, method).mockImplementation((...parts) => void printed.push(inspect(parts, { depth: 20 })));
+      }
       client = await serve(await open());
     }, 60_000);
     afterAll(() => client?.close());
+    afterAll(() => void jest.restoreAllMocks());
     beforeEach(() => {
       count++;
     });
@@ -47,9 +56,12 @@ export function secretsContract(name: string, { open, quirks = {} }: Harness): v
     describe("history", () => history(current));
     describe("listing", () => listing(current));
 
-    it("has told no value to anybody but who asked for it", () => {
+    it("has told no value, token or key to anybody but who asked for the value", () => {
+      const all = client.said() + printed.join("\n");
+
       expect(client.said()).toContain("trace_id");
-      expect(client.said()).not.toContain(MARK);
+      for (const secret of [MARK, ...hidden()])
+        expect([secret.length > 3, all.includes(secret)]).toEqual([true, false]);
     });
   });
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
 import { temporaryFolder } from "@mikcar/devkit";
@@ -10,4 +11,7 @@ beforeAll(() => {
 });
 afterAll(() => folder.remove());
 
-secretsContract("file", { open: () => open(configUrl(`file://${folder.path}/secrets.enc`)) });
+secretsContract("file", {
+  open: () => open(configUrl(`file://${folder.path}/secrets.enc`)),
+  hidden: () => [readFileSync(`${folder.path}/secrets.enc.key`, "utf8").trim()],
+});

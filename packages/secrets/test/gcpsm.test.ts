@@ -21,4 +21,5 @@ afterAll(async () => {
 
 secretsContract("GCP Secret Manager (a stand-in of ours)", {
   open: () => open(configUrl(`gcpsm://my-project?endpoint=${server.url}`)),
+  hidden: () => [(JSON.parse(server.keyFile) as { private_key: string }).private_key.slice(100, 150)],
 });

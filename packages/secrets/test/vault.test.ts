@@ -13,4 +13,5 @@ afterAll(() => server?.remove());
 secretsContract("vault", {
   open: async () =>
     open(configUrl(`vault://${server.address}?token=${server.token}&mount=${await server.freshMount()}`)),
+  hidden: () => [server.token],
 });
