@@ -306,6 +306,12 @@ describe("where the secrets are", () => {
     await server.api("POST", "sys/namespaces/dept", {});
     const inside = { "X-Vault-Namespace": "dept" };
     await server.api("POST", `sys/mounts/${mount}`, { type: "kv", options: { version: "2" } }, inside);
+    await until("the mount has become one with versions", () =>
+      server.api("GET", `${mount}/config`, undefined, inside).then(
+        () => true,
+        () => false,
+      ),
+    );
     const [outer, inner] = [await start(`token=${server.token}`), await start(`token=${server.token}&namespace=dept`)];
 
     await inner.create("a", "inside", {});

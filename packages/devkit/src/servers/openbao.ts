@@ -65,12 +65,7 @@ export async function startOpenbao({ tls }: { readonly tls?: Certificate } = {})
   };
   const unseal = async (): Promise<void> => {
     await call("", "PUT", "sys/unseal", { key: keys[0] });
-    await until("OpenBao is the active member", () =>
-      call("", "GET", "sys/health").then(
-        () => true,
-        () => false, // standby until it has elected itself
-      ),
-    );
+    await until("OpenBao is the active member", () => succeeds(call("", "GET", "sys/health"))); // else a standby
   };
   const api: OpenbaoServer["api"] = (method, of, body, headers) => call(token, method, of, body, headers);
   await unseal();
@@ -82,6 +77,7 @@ export async function startOpenbao({ tls }: { readonly tls?: Certificate } = {})
     freshMount: async () => {
       const mount = `kv${mounts++}`;
       await api("POST", `sys/mounts/${mount}`, { type: "kv", options: { version: "2" } });
+      await until("the mount has become one with versions", () => succeeds(api("GET", `${mount}/config`)));
       return mount;
     },
     seal: async () => void (await api("PUT", "sys/seal")),
@@ -98,6 +94,13 @@ export async function startOpenbao({ tls }: { readonly tls?: Certificate } = {})
       folder.remove();
     },
   };
+}
+
+function succeeds(call: Promise<unknown>): Promise<boolean> {
+  return call.then(
+    () => true,
+    () => false, // not yet
+  );
 }
 
 interface Ports {
