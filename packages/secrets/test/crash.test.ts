@@ -1,5 +1,7 @@
 /** kill -9 while writes run: what was acknowledged is there afterwards, on two programs that share the file. */
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "@jest/globals";
 import { ask, type RunningProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
@@ -47,6 +49,35 @@ it(`loses nothing in ${ROUNDS} kills`, async () => {
     expect(possible.size).toBeGreaterThan(WRITERS);
   } finally {
     for (const program of programs) await program.stop("SIGKILL");
+    folder.remove();
+  }
+}, 600_000);
+
+it(`opens with its key after each of ${ROUNDS} changes of it that were killed`, async () => {
+  const folder = temporaryFolder();
+  const env = { SECRETS_URL: `file://${folder.path}/secrets.enc` };
+  let program = await start(folder.path);
+  try {
+    await put(program.url, "a", "one");
+    for (let round = 0; round < ROUNDS; round++) {
+      const rekey = spawn(process.execPath, [BIN, "rekey"], {
+        env: { PATH: process.env["PATH"], ...env },
+        stdio: "ignore",
+      });
+      const writes = put(program.url, `n${round}`, String(round));
+      setTimeout(() => rekey.kill("SIGKILL"), 100 + Math.random() * 250);
+      await once(rekey, "exit");
+
+      expect([await writes, await valueOf(program.url, "a")]).toEqual([true, "one"]);
+      await program.stop("SIGKILL");
+      program = await start(folder.path);
+      expect([await valueOf(program.url, "a"), await valueOf(program.url, `n${round}`)]).toEqual([
+        "one",
+        String(round),
+      ]);
+    }
+  } finally {
+    await program.stop("SIGKILL");
     folder.remove();
   }
 }, 600_000);
