@@ -1,36 +1,22 @@
 /** The README, line by line. */
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "@jest/globals";
-import { ask, runProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
+import { ask, readReadme, startProgram, temporaryFolder } from "@mikcar/devkit";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
-const readme = readFileSync(`${PACKAGE}README.md`, "utf8");
-
-function block(language: string, containing: string): string {
-  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
-  const found = blocks.find(([, name, code = ""]) => name === language && code.includes(containing));
-  if (found?.[2] === undefined) throw new Error(`the README has no ${language} block with ${containing}`);
-  return found[2];
-}
+const readme = readReadme(PACKAGE);
 
 it("has a library example that prints what it says", async () => {
-  const file = `${PACKAGE}.readme-example.mjs`; // in the package, so that it finds the package by its name
-  writeFileSync(file, block("ts", "KvService"));
-  try {
-    const { code, stdout } = await runProgram(file);
+  const { code, stdout } = await readme.run("ts", "KvService");
 
-    expect([code, stdout.trim().split("\n").at(-1)]).toEqual([0, "hello"]);
-  } finally {
-    rmSync(file);
-  }
+  expect([code, stdout.trim().split("\n").at(-1)]).toEqual([0, "hello"]);
 });
 
 it("starts with the URL it shows and answers the call it shows", async () => {
   const folder = temporaryFolder();
-  const [, url = ""] = /KV_URL=(\S+)/.exec(block("sh", "KV_URL")) ?? [];
-  const [, path = "", body = ""] = /localhost:3001(\S+) -d (\S+)/.exec(block("sh", "curl")) ?? [];
+  const [, url = ""] = /KV_URL=(\S+)/.exec(readme.block("sh", "KV_URL")) ?? [];
+  const [, path = "", body = ""] = /localhost:3001(\S+) -d (\S+)/.exec(readme.block("sh", "curl")) ?? [];
   const program = await startProgram(`${PACKAGE}dist/bin.js`, {
     args: ["--port", "0"],
     env: { KV_URL: url.replace("/tmp", folder.path) },
@@ -41,6 +27,6 @@ it("starts with the URL it shows and answers the call it shows", async () => {
   await program.stop();
   folder.remove();
 
-  expect(readme).toContain(`\`${answer.text}\``);
+  expect(readme.text).toContain(`\`${answer.text}\``);
   expect(stored.text).toBe(body);
 });

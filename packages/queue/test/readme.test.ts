@@ -1,36 +1,22 @@
 /** The README, line by line. */
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "@jest/globals";
-import { ask, runProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
+import { ask, readReadme, startProgram, temporaryFolder } from "@mikcar/devkit";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
-const readme = readFileSync(`${PACKAGE}README.md`, "utf8");
-
-function block(language: string, containing: string): string {
-  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
-  const found = blocks.find(([, name, code = ""]) => name === language && code.includes(containing));
-  if (found?.[2] === undefined) throw new Error(`the README has no ${language} block with ${containing}`);
-  return found[2];
-}
+const readme = readReadme(PACKAGE);
 
 it("has a library example that prints what it says", async () => {
-  const file = `${PACKAGE}.readme-example.mjs`; // in the package, so that it finds the package by its name
-  writeFileSync(file, block("ts", "QueueService"));
-  try {
-    const { code, stdout } = await runProgram(file);
+  const { code, stdout } = await readme.run("ts", "QueueService");
 
-    expect([code, stdout.trim().split("\n").at(-1)]).toEqual([0, "hello"]);
-  } finally {
-    rmSync(file);
-  }
+  expect([code, stdout.trim().split("\n").at(-1)]).toEqual([0, "hello"]);
 });
 
 it("starts with the URL it shows and answers the calls it shows", async () => {
   const folder = temporaryFolder();
-  const [, url = ""] = /QUEUE_URL=(\S+)/.exec(block("sh", "QUEUE_URL")) ?? [];
-  const calls = block("sh", "curl");
+  const [, url = ""] = /QUEUE_URL=(\S+)/.exec(readme.block("sh", "QUEUE_URL")) ?? [];
+  const calls = readme.block("sh", "curl");
   const [, push = "", body = ""] = /localhost:3001(\S+) -d '(.+)'/.exec(calls) ?? [];
   const [, pop = ""] = /'localhost:3001(\S+)'/.exec(calls) ?? [];
   const program = await startProgram(`${PACKAGE}dist/bin.js`, {
@@ -42,7 +28,7 @@ it("starts with the URL it shows and answers the calls it shows", async () => {
     const { text } = await ask(program.url, pop);
 
     expect(text).toContain(`"payload":${body}`);
-    expect(readme).toContain(`answers with \`${body}\``);
+    expect(readme.text).toContain(`answers with \`${body}\``);
   } finally {
     await program.stop();
     folder.remove();

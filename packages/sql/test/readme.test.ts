@@ -1,20 +1,19 @@
 /** The README, line by line. */
 
 import { execFile } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
-import { type RunningProgram, runProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
+import { readReadme, type RunningProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
-const readme = readFileSync(`${PACKAGE}README.md`, "utf8");
+const readme = readReadme(PACKAGE);
 
 let folder: ReturnType<typeof temporaryFolder>;
 let program: RunningProgram;
 beforeEach(async () => {
   folder = temporaryFolder();
-  const [, url = ""] = /DATABASE_URL=(\S+)/.exec(block("sh", "DATABASE_URL")) ?? [];
+  const [, url = ""] = /DATABASE_URL=(\S+)/.exec(readme.block("sh", "DATABASE_URL")) ?? [];
   program = await startProgram(`${PACKAGE}dist/bin.js`, {
     args: ["--port", "0"],
     env: { DATABASE_URL: url.replace("/tmp", folder.path) },
@@ -25,13 +24,6 @@ afterEach(async () => {
   folder.remove();
 });
 
-function block(language: string, containing: string): string {
-  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
-  const found = blocks.find(([, name, code = ""]) => name === language && code.includes(containing));
-  if (found?.[2] === undefined) throw new Error(`the README has no ${language} block with ${containing}`);
-  return found[2];
-}
-
 async function shell(script: string): Promise<string> {
   const quiet = script
     .replaceAll("localhost:3001", new URL(program.url).host)
@@ -40,13 +32,13 @@ async function shell(script: string): Promise<string> {
 }
 
 it("answers the first call as it says", async () => {
-  const answer = await shell(block("sh", "SELECT $1 + 1"));
+  const answer = await shell(readme.block("sh", "SELECT $1 + 1"));
 
-  expect(readme).toContain(`\`${answer.trim()}\``);
+  expect(readme.text).toContain(`\`${answer.trim()}\``);
 });
 
 it("moves money as it says, as pasted", async () => {
-  const tour = block("sh", "transfer.js");
+  const tour = readme.block("sh", "transfer.js");
   const expected = [...tour.matchAll(/^#> (.*)$/gm)].map(([, line = ""]) => line);
 
   const answers = (await shell(tour)).trim().split("\n");
@@ -56,15 +48,9 @@ it("moves money as it says, as pasted", async () => {
 });
 
 it("has a library example that prints what it says", async () => {
-  const file = `${PACKAGE}.readme-example.mjs`; // in the package, so that it finds the package by its name
-  writeFileSync(file, block("ts", "SqlService"));
-  try {
-    const { code, stdout } = await runProgram(file);
+  const { code, stdout } = await readme.run("ts", "SqlService");
 
-    expect([code, stdout.split("\n")]).toEqual([0, expect.arrayContaining(["hello"])]); // beside lines of the log
-  } finally {
-    rmSync(file);
-  }
+  expect([code, stdout.split("\n")]).toEqual([0, expect.arrayContaining(["hello"])]); // beside lines of the log
 });
 
 /** `…` stands for anything. */
