@@ -1,8 +1,9 @@
 /** A real RabbitMQ for tests: the one installed, or Debian's, or the one that `AMQP_URL` names. */
 
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { findProgram } from "../find-program.ts";
 import { temporaryFolder } from "../folder.ts";
 import { freePort } from "../ports.ts";
@@ -24,6 +25,8 @@ export interface RabbitmqServer {
   /** Makes it answer nothing until `thaw`, with its connections open. */
   freeze(): void;
   thaw(): void;
+  /** Runs `rabbitmqctl`, which takes seconds. Only of a server that was started with options. @returns What it prints. */
+  control(...args: readonly string[]): Promise<string>;
   /** Stops it and removes its data. */
   remove(): Promise<void>;
 }
@@ -72,12 +75,21 @@ export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabb
     },
     freeze: () => void server.kill("SIGSTOP"),
     thaw: () => void server.kill("SIGCONT"),
+    control: (...args) => control(program, args),
     remove: async () => {
       await end(server, "SIGKILL"); // which ends a frozen one too
       await end(epmd, "SIGKILL");
       folder.remove();
     },
   };
+}
+
+async function control({ env }: ServerProgram, args: readonly string[]): Promise<string> {
+  const installed = join(dirname(OWN_SCRIPT), "rabbitmqctl");
+  const path = existsSync(installed) ? installed : await findProgram("rabbitmqctl", "rabbitmq-server", INSTEAD);
+  const node = env?.["RABBITMQ_NODENAME"] ?? "";
+  const { stdout } = await promisify(execFile)(path, ["-n", node, ...args], env === undefined ? {} : { env });
+  return stdout.trim();
 }
 
 /** Erlang's port mapper, which RabbitMQ would else start as a daemon that outlives everybody. */
@@ -142,6 +154,7 @@ async function external(url: string): Promise<RabbitmqServer> {
     start: proxy.start,
     freeze: () => proxy.freeze(true),
     thaw: () => proxy.freeze(false),
+    control: () => Promise.reject(new Error("it is not the tests' own to control")),
     remove: async () => {
       proxy.freeze(false);
       await proxy.stop();

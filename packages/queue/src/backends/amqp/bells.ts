@@ -5,7 +5,7 @@
 
 import type { StopListening } from "../../backend.ts";
 import type { Delivery, Desk } from "./desk.ts";
-import type { Desks } from "./desks.ts";
+import type { Consumer, Desks } from "./desks.ts";
 
 /** How long a message may be in hand before somebody takes it. */
 const IN_HAND_MS = 1000;
@@ -16,7 +16,7 @@ interface Bell {
   readonly queue: string;
   readonly rings: Set<() => void>;
   /** The consumer, from its beginning until it is cancelled or its channel is gone. */
-  consumer: { readonly desk: Desk; readonly tag: string } | undefined;
+  consumer: Consumer | undefined;
   arming: Promise<void> | undefined;
   inHand: Delivery | undefined;
   /** What it brought last and was handed out: as long as that is not settled, it brings nothing. */
@@ -107,9 +107,7 @@ export class Bells {
 
   async #consume(bell: Bell): Promise<void> {
     this.#disarm(bell);
-    const desk = await this.#desks.of(bell.queue);
-    const tag = await desk.consume(bell.queue, (delivery) => this.#onDelivery(bell, delivery));
-    bell.consumer = { desk, tag };
+    bell.consumer = await this.#desks.consume(bell.queue, (delivery) => this.#onDelivery(bell, delivery));
     if (bell.rings.size === 0) this.#disarm(bell); // all have left meanwhile
   }
 

@@ -20,6 +20,7 @@ export class Desk {
   #prefetch = 0;
   /** Of the consumers that have not been cancelled. */
   readonly #tags = new Set<string>();
+  #held = 0;
 
   private constructor(live: Live, channel: Channel, onClosed: () => void) {
     this.#live = live;
@@ -32,6 +33,11 @@ export class Desk {
       this.isClosed = true;
       onClosed();
     });
+  }
+
+  /** Nothing was taken on it that is not settled, and no consumer is there. */
+  get isIdle(): boolean {
+    return this.#held === 0 && this.#tags.size === 0;
   }
 
   static async open(live: Live, onClosed: () => void): Promise<Desk> {
@@ -109,12 +115,14 @@ export class Desk {
   }
 
   #delivery(message: GetMessage): Delivery {
+    this.#held++;
     return { desk: this, message, isSettled: false };
   }
 
   #settle(delivery: Delivery, say: () => void): boolean {
     if (this.isClosed || delivery.isSettled) return false;
     delivery.isSettled = true;
+    this.#held--;
     try {
       say();
       return true;

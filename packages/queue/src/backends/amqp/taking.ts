@@ -3,7 +3,7 @@
 import { type Message, type Taken, TAKE_BYTES } from "../../backend.ts";
 import type { Bells } from "./bells.ts";
 import type { Custody } from "./custody.ts";
-import type { Delivery, Desk } from "./desk.ts";
+import type { Delivery } from "./desk.ts";
 import type { Desks } from "./desks.ts";
 import type { QueueType } from "./layout.ts";
 
@@ -34,16 +34,16 @@ export class Taking {
     const inHand = this.#bells.hand(queue);
     const first = inHand === undefined ? undefined : this.#custody.receive(queue, inHand, visibilityMs);
     if (first !== undefined) return { messages: [first], nextInMs: 0 }; // whether there are more, the next one sees
-    const desk = await this.#desks.of(queue);
     const messages: Message[] = [];
     try {
-      const isEmpty = await this.#fill(messages, { desk, queue, type, max, visibilityMs });
+      const isEmpty = await this.#fill(messages, { queue, type, max, visibilityMs });
       if (isEmpty) {
         this.#busy.delete(queue);
         this.#bells.rearm(queue);
       }
       return { messages, nextInMs: isEmpty ? undefined : 0 };
     } catch (error) {
+      this.#busy.delete(queue);
       for (const { id } of messages) this.#custody.release(queue, id);
       throw error;
     }
@@ -51,12 +51,12 @@ export class Taking {
 
   /** @returns Whether the queue has no more, for which an unsuccessful `get` is the only proof. */
   async #fill(messages: Message[], asked: Asked): Promise<boolean> {
-    const { desk, queue, max } = asked;
+    const { queue, max } = asked;
     let canBeMany = asked.type === "classic"; // others may give messages after the end of a consumer
     for (let bytes = 0; messages.length < max && bytes < TAKE_BYTES;) {
       const wanted = Math.min(max - messages.length, MANY, Math.floor((TAKE_BYTES - bytes) / this.#guessBytes));
       const isMany = canBeMany && wanted >= FEW && (messages.length > 0 || this.#busy.has(queue));
-      const deliveries = isMany ? await desk.getSome(queue, wanted) : await getOne(desk, queue);
+      const deliveries = isMany ? await this.#desks.getSome(queue, wanted) : await this.#getOne(queue);
       bytes += this.#use(deliveries, messages, bytes, asked);
       if (isMany && deliveries.length < wanted) {
         this.#busy.delete(queue);
@@ -66,6 +66,11 @@ export class Taking {
     }
     if (this.#busy.size < KNOWN) this.#busy.add(queue);
     return false;
+  }
+
+  async #getOne(queue: string): Promise<readonly Delivery[]> {
+    const delivery = await this.#desks.get(queue);
+    return delivery === undefined ? [] : [delivery];
   }
 
   /** Leases what fits into one answer, and puts the rest back. @returns How many bytes that are. */
@@ -89,14 +94,8 @@ export class Taking {
 }
 
 interface Asked {
-  readonly desk: Desk;
   readonly queue: string;
   readonly type: QueueType;
   readonly max: number;
   readonly visibilityMs: number;
-}
-
-async function getOne(desk: Desk, queue: string): Promise<readonly Delivery[]> {
-  const delivery = await desk.get(queue);
-  return delivery === undefined ? [] : [delivery];
 }

@@ -17,16 +17,26 @@ export function translate(error: unknown): MikcarError {
   if (isMikcarError(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
   switch (replyCode(error)) {
+    case 403:
+      if (message.includes("exclusive use"))
+        return conflict("another consumer has the queue to itself", { cause: error });
+      return refused(message, error);
     case 405:
+      if (message.includes("single active consumer"))
+        return unsupported("RabbitMQ gives messages of a quorum queue with a single active consumer to that one alone");
       return conflict("the queue belongs to another connection alone", { cause: error });
     case 404:
     case 406:
-      return new MikcarError("BAD_GATEWAY", `RabbitMQ says: ${message}`, { cause: error });
+      return refused(message, error);
     case 540:
       return unsupported("RabbitMQ cannot do this with a queue of this type");
     default:
       return away(message, error);
   }
+}
+
+function refused(message: string, cause: unknown): MikcarError {
+  return new MikcarError("BAD_GATEWAY", `RabbitMQ says: ${message}`, { cause });
 }
 
 /** UNAVAILABLE. The reason is for the log. */

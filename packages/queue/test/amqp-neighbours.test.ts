@@ -1,0 +1,103 @@
+/** What one queue does to the others of the same sidecar. */
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "@jest/globals";
+import { configUrl } from "@mikcar/core";
+import { until } from "@mikcar/devkit";
+import { type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
+import type { QueueBackend } from "../src/backend.ts";
+import { open } from "../src/backends/amqp/index.ts";
+import { failure, Foreigner, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
+
+/** More than may have a channel of their own. */
+const MANY = 300;
+
+let server: RabbitmqServer;
+let foreigner: Foreigner;
+let queue: QueueBackend;
+let name: string;
+beforeAll(async () => {
+  server = await startRabbitmq({ settings: ["channel_max = 200"] });
+}, 300_000);
+beforeEach(async () => {
+  foreigner = await Foreigner.connect(server.url);
+  queue = await openPatient(server.url);
+  name = uniqueName();
+});
+afterEach(async () => {
+  await queue.close();
+  await foreigner.close();
+});
+afterAll(() => server?.remove());
+
+function openPatient(url: string): Promise<QueueBackend> {
+  return open(configUrl(`${url}?max_deliveries=3&timeout_ms=5000`));
+}
+
+/** A message in each of many queues, all leased. */
+async function holdMany(): Promise<() => Promise<void>> {
+  const names = Array.from({ length: MANY }, () => uniqueName("held"));
+  await Promise.all(names.map((each) => queue.push(each, ["1"], PLAIN)));
+  const held = await Promise.all(names.map((each) => takeOne(queue, each, 120_000)));
+  return async () => {
+    const ready = await Promise.all(names.map((each) => foreigner.ready(each)));
+    const acked = await Promise.all(names.map((each, at) => queue.ack(queueSource(each), [held[at]?.id ?? ""])));
+    expect(ready.filter((count) => count > 0)).toEqual([]);
+    expect(acked.flat()).toEqual(names.map(() => true));
+  };
+}
+
+const some = ["a", "b", "c"] as const;
+const names = (): readonly string[] => some.map((each) => `${name} ${each}`);
+const every = <T>(work: (each: string) => Promise<T>): Promise<T[]> => Promise.all(names().map(work));
+
+it("keeps the leases of all others when the broker refuses to give a queue's messages", async () => {
+  const args = { "x-queue-type": "quorum", "x-single-active-consumer": true };
+  await every((each) => foreigner.channel.assertQueue(each, { durable: true, arguments: args }));
+  await every((each) => queue.push(each, ["1"], PLAIN));
+  const check = await holdMany();
+
+  for (let round = 0; round < 3; round++) {
+    const refused = await every((each) => failure(takeOne(queue, each)));
+    expect(refused.map(({ code }) => code)).toEqual(some.map(() => "UNSUPPORTED"));
+  }
+
+  await check();
+}, 60_000);
+
+it("keeps all leases when others have a queue to themselves while somebody waits, and waits again once they left", async () => {
+  await queue.push(name, ["1"], PLAIN);
+  const own = await takeOne(queue, name, 120_000);
+  const check = await holdMany();
+  await every((each) => foreigner.channel.assertQueue(each, { durable: true }));
+  const consuming = [...names(), name].map((each, at) =>
+    foreigner.channel.consume(each, () => undefined, { exclusive: true, consumerTag: `all ${at}` }),
+  );
+  await Promise.all(consuming);
+
+  for (let round = 0; round < 3; round++) {
+    const refused = await every((each) => failure(queue.listen(queueSource(each), () => undefined)));
+    expect(refused.map(({ code }) => code)).toEqual(some.map(() => "CONFLICT"));
+  }
+  expect((await failure(queue.listen(queueSource(name), () => undefined))).code).toBe("CONFLICT");
+
+  await check();
+  expect(await foreigner.ready(name)).toBe(0);
+  expect(await queue.ack(queueSource(name), [own?.id ?? ""])).toEqual([true]);
+  await Promise.all(consuming.map((_, at) => foreigner.channel.cancel(`all ${at}`)));
+  const listen = (): Promise<unknown> => queue.listen(queueSource(name), () => undefined);
+  await until("it may listen again", async () => (await failure(listen())).code === "none");
+}, 60_000);
+
+it("answers BAD_GATEWAY for a queue that its user may not read, and keeps the leases of others", async () => {
+  await server.control("add_user", "app", "app");
+  await server.control("set_permissions", "app", "^(held|mikcar).*", ".*", "^(held|mikcar).*");
+  await every((each) => queue.push(each, ["1"], PLAIN));
+  await queue.close();
+  queue = await openPatient(server.url.replace("amqp://", "amqp://app:app@"));
+  const check = await holdMany();
+
+  const refused = await every((each) => failure(takeOne(queue, each)));
+
+  expect(refused.map(({ code }) => code)).toEqual(some.map(() => "BAD_GATEWAY"));
+  await check();
+}, 60_000);
