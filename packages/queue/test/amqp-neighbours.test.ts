@@ -88,6 +88,57 @@ it("keeps all leases when others have a queue to themselves while somebody waits
   await until("it may listen again", async () => (await failure(listen())).code === "none");
 }, 60_000);
 
+it("refuses to empty a stream, and keeps all leases", async () => {
+  await foreigner.channel.assertQueue(name, { durable: true, arguments: { "x-queue-type": "stream" } });
+  await foreigner.send(name, "1");
+  const check = await holdMany();
+
+  expect((await failure(queue.purge(queueSource(name)))).code).toBe("UNSUPPORTED");
+
+  await check();
+}, 60_000);
+
+it("finds out that a queue was made again as a stream or a quorum queue", async () => {
+  const quorum = queueSource(`${name} quorum`);
+  await queue.push(quorum.name, ["1"], PLAIN);
+  await queue.take(quorum, 1, 30_000);
+  await foreigner.channel.deleteQueue(quorum.name);
+  await foreigner.channel.assertQueue(quorum.name, { durable: true, arguments: { "x-queue-type": "quorum" } });
+  await foreigner.send(quorum.name, "2");
+  await until("it is there", async () => (await queue.count(quorum)).waiting === 1);
+  const source = queueSource(`${name} later`);
+  await queue.push(source.name, ["1"], PLAIN);
+  await queue.take(source, 1, 30_000);
+  await foreigner.channel.deleteQueue(source.name);
+  await foreigner.channel.assertQueue(source.name, { durable: true, arguments: { "x-queue-type": "stream" } });
+
+  const peeked = await failure(queue.peek(quorum, 1));
+  const refused = [await failure(queue.take(source, 1, 1000)), await failure(queue.take(source, 1, 1000))];
+
+  expect([peeked, ...refused].map(({ code }) => code)).toEqual(["UNSUPPORTED", "UNSUPPORTED", "UNSUPPORTED"]);
+});
+
+it("looks about once a second for a queue that others have to themselves, and not all the time", async () => {
+  const source = queueSource(name);
+  let rings = 0;
+  let isTaking = false;
+  const stop = await queue.listen(source, () => {
+    rings++;
+    if (isTaking) queue.take(source, 1, 1000).catch(() => undefined); // it may say that the queue is taken
+  });
+  await queue.push(name, ["1"], PLAIN);
+  const consumers = async (): Promise<number> => (await foreigner.channel.checkQueue(name)).consumerCount;
+  await until("its consumer has given up", async () => rings > 0 && (await consumers()) === 0);
+  await foreigner.channel.consume(name, () => undefined, { exclusive: true, noAck: true });
+  [rings, isTaking] = [0, true];
+  const begin = performance.now();
+
+  await until("it has looked some times", () => rings >= 3);
+
+  expect(performance.now() - begin).toBeGreaterThan(1900);
+  stop();
+});
+
 it("answers BAD_GATEWAY for a queue that its user may not read, and keeps the leases of others", async () => {
   await server.control("add_user", "app", "app");
   await server.control("set_permissions", "app", "^(held|mikcar).*", ".*", "^(held|mikcar).*");

@@ -11,6 +11,8 @@ import type { Consumer, Desks } from "./desks.ts";
 const IN_HAND_MS = 1000;
 /** A final pop is acknowledged sooner, and then its consumer gets the next message by itself. */
 const SOON_MS = 5;
+/** How long those who listen wait when no consumer can be had, before they look for themselves. */
+const AGAIN_MS = 1000;
 
 interface Bell {
   readonly queue: string;
@@ -94,7 +96,8 @@ export class Bells {
 
   #armOrRing(bell: Bell): void {
     this.#arm(bell).catch(() => {
-      for (const ring of bell.rings) ring(); // who takes learns why
+      const again = (): void => bell.rings.forEach((ring) => ring()); // who takes learns why
+      this.#later(bell, AGAIN_MS, again);
     });
   }
 

@@ -28,11 +28,11 @@ import { Idempotency } from "./idempotency.ts";
 import { Layout, type QueueType } from "./layout.ts";
 import { newLetter, readLetter } from "./letter.ts";
 import { Link } from "./link.ts";
-import { countOf, deadMessage, look, purge, redrive, shownMessage } from "./looking.ts";
+import { countOf, deadMessage, isThere, look, purge, redrive, shownMessage } from "./looking.ts";
 import { deadOf, queueOf, TOPICS } from "./names.ts";
 import { Outbox, type Parcel } from "./outbox.ts";
 import { Taking } from "./taking.ts";
-import { isAbsent, translate } from "./translate.ts";
+import { isAbsent, isUnimplemented, translate } from "./translate.ts";
 import { type AmqpConfig, readAmqpUrl } from "./url.ts";
 
 export const open: Open<QueueBackend> = async (url, warn = () => undefined) => {
@@ -135,7 +135,7 @@ class AmqpQueue implements QueueBackend {
     const queue = queueOf(source);
     return translated(async () => {
       if ((await countOf(this.#clerks, queue)) === 0) return [];
-      if ((await this.#layout.source(source)) === "quorum")
+      if ((await this.#make(source)) === "quorum")
         throw unsupported(`"${source.name}" is a quorum queue: to look at its messages would move and count them`);
       const letters = (await look(this.#clerks, queue, max)).map((message) => ({
         message,
@@ -148,7 +148,12 @@ class AmqpQueue implements QueueBackend {
   }
 
   purge(source: Source): Promise<number> {
-    return translated(() => purge(this.#clerks, queueOf(source)));
+    const queue = queueOf(source);
+    return translated(async () => {
+      if (!(await isThere(this.#clerks, queue))) return 0;
+      await this.#make(source); // a stream would cost everybody the connection
+      return purge(this.#clerks, queue);
+    });
   }
 
   listDead(source: Source, max: number): Promise<readonly DeadMessage[]> {
@@ -199,14 +204,14 @@ class AmqpQueue implements QueueBackend {
     return this.#layout.source(source);
   }
 
-  /** Once more when somebody has deleted the queue. */
+  /** Once more when somebody has deleted the queue, or put another in its place. */
   #onSource<T>(source: Source, work: (queue: string, type: QueueType) => Promise<T>): Promise<T> {
     return translated(async () => {
       const queue = queueOf(source);
       try {
         return await work(queue, await this.#layout.source(source));
       } catch (error) {
-        if (!isAbsent(error)) throw error;
+        if (!isAbsent(error) && !isUnimplemented(error)) throw error;
       }
       return work(queue, await this.#make(source));
     });

@@ -17,6 +17,14 @@ export function countOf(clerks: Clerks, queue: string): Promise<number> {
   return clerks.run(check).then(({ messageCount }) => messageCount, zeroIfAbsent);
 }
 
+export function isThere(clerks: Clerks, queue: string): Promise<boolean> {
+  const check = ({ channel, call }: Clerk): Promise<unknown> => call(channel.checkQueue(queue));
+  return clerks.run(check).then(
+    () => true,
+    (error: unknown) => zeroIfAbsent(error) > 0,
+  );
+}
+
 export function purge(clerks: Clerks, queue: string): Promise<number> {
   const empty = ({ channel, call }: Clerk): Promise<{ messageCount: number }> => call(channel.purgeQueue(queue));
   return clerks.run(empty).then(({ messageCount }) => messageCount, zeroIfAbsent);

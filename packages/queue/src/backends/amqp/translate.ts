@@ -4,13 +4,19 @@ import { conflict, isMikcarError, MikcarError, unavailable, unsupported } from "
 
 /** The broker's reply code, of an error that it has sent. */
 export function replyCode(error: unknown): number | undefined {
-  const { code } = error as { code?: unknown };
+  const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === "number" ? code : undefined;
 }
 
 /** Of a queue or exchange that is not there. */
 export function isAbsent(error: unknown): boolean {
   return replyCode(error) === 404;
+}
+
+/** The broker closed the connection, as it cannot do with some queue what it was asked for, perhaps by another call. */
+export function isUnimplemented(error: unknown): boolean {
+  const code = isMikcarError(error) ? replyCode(error.cause) : undefined;
+  return code === 540 || code === 541; // the latter is what it says of a `get` from a stream
 }
 
 export function translate(error: unknown): MikcarError {
