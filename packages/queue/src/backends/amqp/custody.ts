@@ -1,6 +1,7 @@
 /** From a delivery to its end: messages that are leased, and what becomes of them. */
 
 import { randomUUID } from "node:crypto";
+import type { GetMessage } from "amqplib";
 import { EXPIRED, type Message } from "../../backend.ts";
 import { asJson } from "../../payload.ts";
 import type { Delivery } from "./desk.ts";
@@ -30,10 +31,11 @@ export class Custody {
     const { message } = delivery;
     let letter = readLetter(message);
     let key = keyOf(queue, letter.id);
-    const verdict = this.#settled.find(key, letter);
+    const verdict = this.#verdict(key, letter, message);
     if (verdict !== undefined) return this.#settleAgain({ key, queue, letter, delivery }, verdict);
     const held = this.#leases.get(key);
     if (held !== undefined && !held.delivery.desk.isClosed) {
+      if (isCopy(held, letter, message)) return this.#keepNewer(held, letter, delivery);
       letter = { ...letter, id: randomUUID(), isUnique: false }; // another program has used an id twice
       key = keyOf(queue, letter.id);
     } else if (held !== undefined) {
@@ -49,7 +51,7 @@ export class Custody {
   ack(queue: string, id: string): boolean {
     const lease = this.#end(queue, id);
     if (lease === undefined) return false;
-    this.#settled.add(lease.key, lease.letter, "done"); // before the broker has heard of it, or will
+    this.#settled.add(lease, "done"); // before the broker has heard of it, or will
     lease.delivery.desk.ack(lease.delivery);
     return true;
   }
@@ -63,7 +65,7 @@ export class Custody {
     const lease = this.#end(queue, id);
     if (lease === undefined) return false;
     if (lease.delivery.desk.isClosed) {
-      this.#settled.add(lease.key, lease.letter, { delayMs, reason });
+      this.#settled.add(lease, { delayMs, reason });
       return true;
     }
     try {
@@ -76,8 +78,8 @@ export class Custody {
   }
 
   /** Whether a message that lies in a queue was settled already, and will not be handed out. */
-  isSettled(queue: string, letter: Letter): boolean {
-    return this.#settled.find(keyOf(queue, letter.id), letter) !== undefined;
+  isSettled(queue: string, letter: Letter, message: GetMessage): boolean {
+    return this.#verdict(keyOf(queue, letter.id), letter, message) !== undefined;
   }
 
   close(): void {
@@ -95,6 +97,19 @@ export class Custody {
     lease.delivery = delivery;
   }
 
+  /** A message that was given back, whose confirm we have missed: both are there, and one is enough. */
+  #keepNewer(lease: Lease, letter: Letter, delivery: Delivery): undefined {
+    const isNewer = letter.deliveries > lease.letter.deliveries;
+    const old = isNewer ? lease.delivery : delivery;
+    if (isNewer) Object.assign(lease, { letter, delivery });
+    old.desk.ack(old);
+  }
+
+  /** One that the broker gives out for the first time is not what we have settled, whatever its id. */
+  #verdict(key: string, letter: Letter, { fields }: GetMessage): Verdict | undefined {
+    return fields.redelivered ? this.#settled.find(key, letter) : undefined;
+  }
+
   #settleAgain(held: Held, verdict: Verdict): undefined {
     if (verdict === "done") held.delivery.desk.ack(held.delivery);
     else this.#giveBackOrRequeue(held, verdict.delayMs, verdict.reason);
@@ -110,7 +125,8 @@ export class Custody {
   }
 
   /** Sends it once more, with its new count, and removes this one then: between the two there is one too many, never none. */
-  async #giveBack({ key, queue, letter, delivery }: Held, delayMs: number, reason: string): Promise<void> {
+  async #giveBack(held: Held, delayMs: number, reason: string): Promise<void> {
+    const { queue, letter, delivery } = held;
     const deliveries = letter.deliveries + 1;
     const isDead = deliveries >= this.#maxDeliveries;
     const death = isDead ? { death: { reason, at: new Date() } } : {};
@@ -119,7 +135,7 @@ export class Custody {
     if (isDead) await this.#outbox.send(queueAddress(deadOf(queue)), parcels, () => this.#make(deadOf(queue)));
     else if (delayMs === 0) await this.#outbox.send(queueAddress(queue), parcels, () => this.#make(queue));
     else await this.#sendLater(queue, parcels, delayMs);
-    this.#settled.add(key, letter, "done");
+    this.#settled.add(held, "done");
     delivery.desk.ack(delivery);
   }
 
@@ -138,6 +154,13 @@ export class Custody {
 }
 
 type Held = Pick<Lease, "key" | "queue" | "letter" | "delivery">;
+
+/** Of the same message of ours, and not of another one with its id. */
+function isCopy(lease: Lease, letter: Letter, { content }: GetMessage): boolean {
+  const { letter: held, delivery } = lease;
+  const isSameLife = held.isUnique && letter.isUnique && held.life === letter.life;
+  return isSameLife && delivery.message.content.equals(content);
+}
 
 export function queueAddress(queue: string): Address {
   return { exchange: "", routingKey: queue };

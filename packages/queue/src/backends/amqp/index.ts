@@ -142,7 +142,7 @@ class AmqpQueue implements QueueBackend {
         letter: readLetter(message),
       }));
       return letters
-        .filter(({ letter }) => !this.#custody.isSettled(queue, letter))
+        .filter(({ letter, message }) => !this.#custody.isSettled(queue, letter, message))
         .map(({ message, letter }) => shownMessage(message, letter));
     });
   }

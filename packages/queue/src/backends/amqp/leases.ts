@@ -8,8 +8,9 @@ export interface Lease extends Due {
   /** Of the queue and the id. */
   readonly key: string;
   readonly queue: string;
-  readonly letter: Letter;
-  /** Another one when its channel was lost and the message came back. */
+  /** Another one with the delivery. */
+  letter: Letter;
+  /** Another one when its channel was lost and the message came back, or when there are two of it. */
   delivery: Delivery;
 }
 

@@ -3,6 +3,8 @@
  * they are settled again instead of being handed out.
  */
 
+import type { Desk } from "./desk.ts";
+import type { Lease } from "./leases.ts";
 import type { Letter } from "./letter.ts";
 
 /** What was decided: it is done with, or given back in this way. */
@@ -12,6 +14,8 @@ interface Entry {
   readonly life: string;
   readonly deliveries: number;
   readonly verdict: Verdict;
+  /** Where the broker was told: as long as that is open, it has heard. */
+  readonly desk: Desk;
   readonly until: number;
 }
 
@@ -22,12 +26,13 @@ export class Settled {
   /** By key, the oldest first. */
   readonly #entries = new Map<string, Entry>();
 
-  /** @param key Of a queue and an id. One whose id is not unique is not remembered. */
-  add(key: string, letter: Letter, verdict: Verdict): void {
+  /** One whose id is not unique is not remembered. */
+  add({ key, letter, delivery }: Pick<Lease, "key" | "letter" | "delivery">, verdict: Verdict): void {
     if (!letter.isUnique) return;
     const { life, deliveries } = letter;
     this.#entries.delete(key);
-    this.#entries.set(key, { life, deliveries, verdict, until: performance.now() + LONGEST_MS });
+    const until = performance.now() + LONGEST_MS;
+    this.#entries.set(key, { life, deliveries, verdict, desk: delivery.desk, until });
     if (this.#entries.size <= MOST) return;
     const [oldest = ""] = this.#entries.keys();
     this.#entries.delete(oldest);
@@ -37,6 +42,7 @@ export class Settled {
   find(key: string, letter: Letter): Verdict | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined || !letter.isUnique || entry.until < performance.now()) return undefined;
+    if (!entry.desk.isClosed) return undefined;
     return entry.life === letter.life && letter.deliveries <= entry.deliveries ? entry.verdict : undefined;
   }
 }
