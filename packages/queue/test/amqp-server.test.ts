@@ -73,6 +73,20 @@ describe("RabbitMQ without memory", () => {
     await queue.close();
   });
 
+  it("answers 503 at once to what was on its way, and keeps its connections", async () => {
+    const warnings: string[] = [];
+    const queue = await open(configUrl(`${server.url}?timeout_ms=20000`), (warning) => warnings.push(warning));
+    const begin = performance.now();
+
+    const refused = await Promise.all([1, 2].map(() => failure(queue.push("full", ["1"], PLAIN))));
+
+    expect(refused.map(({ code }) => code)).toEqual(["UNAVAILABLE", "UNAVAILABLE"]);
+    expect(performance.now() - begin).toBeLessThan(10_000);
+    await queue.ping();
+    expect(warnings).toEqual([]);
+    await queue.close();
+  }, 60_000);
+
   it("answers 503 to a push, and lets others take", async () => {
     const queue = await openAmqp(server.url);
     const begin = performance.now();

@@ -162,8 +162,8 @@ class AmqpQueue implements QueueBackend {
 
   redrive(source: Source, max: number): Promise<number> {
     const queue = queueOf(source);
-    const send = (parcels: readonly Parcel[]): Promise<void> =>
-      this.#outbox.send(queueAddress(queue), parcels, () => this.#make(source));
+    const send = (parcels: readonly Parcel[]): ReturnType<Outbox["sendEach"]> =>
+      this.#outbox.sendEach(queueAddress(queue), parcels, () => this.#make(source));
     return translated(() => redrive(this.#clerks, deadOf(queue), max, send));
   }
 

@@ -12,6 +12,7 @@ const DIED_AT = "x-mikcar-died-at";
 const LIFE = "x-mikcar-life";
 /** `CC` and `BCC` would send copies once more; the broker refuses or rewrites the others. */
 const NOT_PASSED_ON = /^(?:CC|BCC|x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-mikcar-.*)$/;
+const OWN = /^x-mikcar-/;
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
@@ -49,6 +50,12 @@ function whole(value: unknown): number {
 /** Of a new message. */
 export function newLetter(id: string): Options.Publish {
   return { persistent: true, mandatory: true, messageId: id, appId: APP, contentType: "application/json" };
+}
+
+/** Without the headers of other programs. */
+export function withOwnHeaders(options: Options.Publish): Options.Publish {
+  const own = Object.entries((options.headers ?? {}) as Record<string, unknown>).filter(([name]) => OWN.test(name));
+  return { ...options, headers: Object.fromEntries(own) };
 }
 
 /** What is to be read on a message that is sent again. */

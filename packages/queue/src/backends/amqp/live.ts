@@ -43,7 +43,7 @@ export class Live {
       });
     });
     coalesceWrites(model);
-    model.on("blocked", () => (this.isBlocked = true));
+    model.on("blocked", () => this.#block());
     model.on("unblocked", () => (this.isBlocked = false));
   }
 
@@ -72,12 +72,23 @@ export class Live {
     });
   }
 
+  /** Why nothing can be sent on it. */
+  blockage(): MikcarError {
+    return away("it takes no messages, as it is short of memory or disk");
+  }
+
   async channel(): Promise<Channel> {
     return guarded(await this.call(this.#model.createChannel()));
   }
 
   async confirmChannel(): Promise<ConfirmChannel> {
     return guarded(await this.call(this.#model.createConfirmChannel({ highWaterMark: 1024 })));
+  }
+
+  /** What is on its way may lie unread for hours: nobody waits for that. */
+  #block(): void {
+    this.isBlocked = true;
+    this.#refuseAll(() => this.blockage());
   }
 
   #sweep(): void {
@@ -95,9 +106,13 @@ export class Live {
   #end(): void {
     this.#isLost = true;
     clearInterval(this.#sweeper);
+    this.#refuseAll(() => this.#gone());
+  }
+
+  #refuseAll(why: () => MikcarError): void {
     const pending = [...this.#pending];
     this.#pending.clear();
-    for (const { reject } of pending) reject(this.#gone());
+    for (const { reject } of pending) reject(why());
   }
 
   #gone(): MikcarError {

@@ -65,13 +65,11 @@ export function deadMessage(message: GetMessage): DeadMessage {
   return { ...shownMessage(message, letter), reason: letter.reason, diedAt: letter.diedAt };
 }
 
+/** As `Outbox.sendEach`. */
+type Send = (parcels: readonly Parcel[]) => Promise<readonly PromiseSettledResult<void>[]>;
+
 /** Sends dead messages to where they came from, and removes each from the dead ones then. @returns How many. */
-export async function redrive(
-  clerks: Clerks,
-  dead: string,
-  max: number,
-  send: (parcels: readonly Parcel[]) => Promise<void>,
-): Promise<number> {
+export async function redrive(clerks: Clerks, dead: string, max: number, send: Send): Promise<number> {
   const all = Math.min(max, await countOf(clerks, dead));
   let done = 0;
   while (done < all) {
@@ -83,18 +81,14 @@ export async function redrive(
   return done;
 }
 
-async function movePortion(
-  clerk: Clerk,
-  dead: string,
-  max: number,
-  send: (parcels: readonly Parcel[]) => Promise<void>,
-): Promise<number> {
+async function movePortion(clerk: Clerk, dead: string, max: number, send: Send): Promise<number> {
   const messages = await getUpTo(clerk, dead, max);
   const parcels = messages.map((message) => {
     const options = changedLetter(readLetter(message), message, { deliveries: 0, isReborn: true });
     return { content: message.content, options };
   });
-  await send(parcels);
-  for (const message of messages) clerk.channel.ack(message);
+  const results = await send(parcels);
+  for (const [at, message] of messages.entries()) if (results[at]?.status === "fulfilled") clerk.channel.ack(message);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
   return messages.length;
 }

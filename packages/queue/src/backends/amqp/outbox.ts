@@ -1,6 +1,8 @@
 /** Sends messages, and knows of each that the broker has it in a queue. */
 
+import { payloadTooLarge } from "@mikcar/core";
 import type { ConfirmChannel, Message, Options } from "amqplib";
+import { withOwnHeaders } from "./letter.ts";
 import type { Link } from "./link.ts";
 import type { Live } from "./live.ts";
 import { away } from "./translate.ts";
@@ -23,11 +25,23 @@ interface Counter {
   readonly channel: ConfirmChannel;
   /** Ids of what came back, as there is no queue for it. */
   readonly returned: Set<string>;
+  /** What the broker said when it closed the channel. */
+  refusal: string | undefined;
 }
+
+/** Larger ones have a channel of their own: a broker that finds one too large closes its channel. */
+const LARGE_BYTES = 1024 * 1024;
+const TOO_LARGE = /is larger than configured max size (\d+)/;
+const EXCHANGE = /exchange '([^']*)'/;
+/** How often a message is sent whose channel was closed for the sake of others. */
+const TRIES = 4;
 
 export class Outbox {
   readonly #link: Link;
-  #counter: Promise<Counter> | undefined;
+  readonly #counters = new Map<"small" | "large", Promise<Counter>>();
+  /** The connection for which `#mostBytes` was learnt. */
+  #live: Live | undefined;
+  #mostBytes = Infinity;
 
   constructor(link: Link) {
     this.#link = link;
@@ -35,42 +49,73 @@ export class Outbox {
 
   /**
    * Resolves when the broker has stored all of them. @param makeRoom Called when the broker knows no queue for them; then
-   * those are sent again. @throws UNAVAILABLE: then any of them may have been stored.
+   * those are sent again. @throws UNAVAILABLE: then any of them may have been stored; PAYLOAD_TOO_LARGE.
    */
   async send(address: Address, parcels: readonly Parcel[], makeRoom: () => Promise<unknown>): Promise<void> {
-    const left = await this.#try(address, parcels);
-    if (left.length === 0) return;
-    await makeRoom();
-    const lost = await this.#try(address, left);
-    if (lost.length > 0) throw away(`there is no way to "${address.routingKey}", although it was just made`);
+    for (const result of await this.sendEach(address, parcels, makeRoom))
+      if (result.status === "rejected") throw result.reason;
   }
 
-  /** @returns Those for which there is no queue. */
-  async #try(address: Address, parcels: readonly Parcel[]): Promise<readonly Parcel[]> {
-    const counter = await this.#ready();
-    const [only] = parcels;
-    if (only !== undefined && parcels.length === 1) return (await publish(counter, address, only)) ? [] : parcels;
-    const isStored = await Promise.all(parcels.map((parcel) => publish(counter, address, parcel)));
-    return parcels.filter((_parcel, at) => !isStored[at]);
+  /** As `send`, telling what became of each. */
+  async sendEach(
+    address: Address,
+    parcels: readonly Parcel[],
+    makeRoom: () => Promise<unknown>,
+  ): Promise<readonly PromiseSettledResult<void>[]> {
+    const size = parcels.some(({ content }) => content.length > LARGE_BYTES) ? "large" : "small"; // in order, so by one
+    let isMade: Promise<unknown> | undefined;
+    return Promise.allSettled(
+      parcels.map(async (parcel) => {
+        if (await this.#deliver(address, parcel, size)) return;
+        await (isMade ??= makeRoom());
+        if (await this.#deliver(address, parcel, size)) return;
+        throw away(`there is no way to "${address.routingKey}", although it was just made`);
+      }),
+    );
   }
 
-  async #ready(): Promise<Counter> {
-    const counter = await (this.#counter ??= this.#open());
-    if (counter.live.isBlocked) throw away("it takes no messages, as it is short of memory or disk");
+  /** @returns False when there is no queue for it. */
+  async #deliver(address: Address, parcel: Parcel, size: "small" | "large"): Promise<boolean> {
+    for (let tries = 1; ; tries++) {
+      const counter = await this.#ready(size);
+      if (parcel.content.length > this.#mostBytes) throw payloadTooLarge(this.#mostBytes);
+      try {
+        return await publish(counter, address, parcel);
+      } catch (error) {
+        if (tries === TRIES || !this.#isOthersFault(counter.refusal, address)) throw error;
+      }
+    }
+  }
+
+  /** Whether what the broker has refused was another message, or may have been: one that is too large is known next time. */
+  #isOthersFault(refusal = "", { exchange }: Address): boolean {
+    const [, mostBytes] = TOO_LARGE.exec(refusal) ?? [];
+    if (mostBytes !== undefined) this.#mostBytes = Number(mostBytes);
+    const [, refused] = EXCHANGE.exec(refusal) ?? [];
+    return mostBytes !== undefined || (refused !== undefined && refused !== exchange);
+  }
+
+  async #ready(size: "small" | "large"): Promise<Counter> {
+    const counter = await (this.#counters.get(size) ?? this.#open(size));
+    if (counter.live.isBlocked) throw counter.live.blockage();
     return counter;
   }
 
-  #open(): Promise<Counter> {
+  #open(size: "small" | "large"): Promise<Counter> {
     const opening = this.#link.connection().then(async (live) => {
+      if (live.isBlocked) throw live.blockage(); // it would not answer
       const channel = await live.confirmChannel();
-      const returned = new Set<string>();
-      channel.on("return", ({ properties }: Message) => returned.add(String(properties.messageId)));
+      const counter: Counter = { live, channel, returned: new Set(), refusal: undefined };
+      channel.on("return", ({ properties }: Message) => counter.returned.add(String(properties.messageId)));
+      channel.once("error", (error: Error) => (counter.refusal = error.message));
       channel.once("close", forget);
-      return { live, channel, returned };
+      if (live !== this.#live) [this.#live, this.#mostBytes] = [live, Infinity];
+      return counter;
     });
     const forget = (): void => {
-      if (this.#counter === opening) this.#counter = undefined;
+      if (this.#counters.get(size) === opening) this.#counters.delete(size);
     };
+    this.#counters.set(size, opening);
     opening.catch(forget);
     return opening;
   }
@@ -79,16 +124,27 @@ export class Outbox {
 /** @returns False when it came back, which the broker tells before it confirms. */
 function publish(
   { live, channel, returned }: Counter,
-  address: Address,
+  { exchange, routingKey }: Address,
   { content, options }: Parcel,
 ): Promise<boolean> {
-  const { exchange, routingKey } = address;
   const confirmed = new Promise<boolean>((resolve, reject) => {
-    channel.publish(exchange, routingKey, content, options, (error: unknown) => {
+    const onConfirmed = (error: unknown): void => {
       const isReturned = returned.size > 0 && returned.delete(String(options.messageId));
       if (error === null) resolve(!isReturned);
       else reject(away("it did not take the message; its queue may be full", error));
-    });
+    };
+    try {
+      channel.publish(exchange, routingKey, content, options, onConfirmed);
+    } catch (error) {
+      if (!isUnwritable(error)) throw error;
+      channel.publish(exchange, routingKey, content, withOwnHeaders(options), onConfirmed);
+    }
   });
   return live.call(confirmed);
+}
+
+/** Headers of other programs may hold what amqplib reads and cannot write, such as a large double. */
+function isUnwritable(error: unknown): boolean {
+  // by name: it may come from Node itself, with a class of its own
+  return ["RangeError", "TypeError"].includes((error as Error).name);
 }
