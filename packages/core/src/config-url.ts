@@ -39,7 +39,7 @@ const HOST = /^(\[[^\]]*\]|[^:/]*)(?::(\d+))?$/;
 
 /**
  * Reads `scheme://[user:password@]host[:port]/path?param=value`.
- * The password may hold a literal `:` or come percent-encoded; `new URL` is not used because it drops the host of a
+ * The password may hold a literal `:`, `@` or `%`, or come percent-encoded; `new URL` is not used because it drops the host of a
  * file URL, keeps credentials encoded and refuses `sqlite://:memory:`.
  * @throws CONFIG_ERROR for text of another shape; the text itself is not repeated, as it may hold a password.
  */
@@ -74,8 +74,19 @@ function login(userinfo: string | undefined): ConfigUrl["credentials"] {
   if (userinfo === undefined) return undefined;
   const colon = userinfo.indexOf(":");
   return colon === -1
-    ? { username: decode(userinfo), password: "" }
-    : { username: decode(userinfo.slice(0, colon)), password: decode(userinfo.slice(colon + 1)) };
+    ? { username: decodeLogin(userinfo), password: "" }
+    : { username: decodeLogin(userinfo.slice(0, colon)), password: decodeLogin(userinfo.slice(colon + 1)) };
+}
+
+/** A password is pasted as often as it is encoded: a `%` that begins no escape stands for itself. */
+function decodeLogin(text: string): string {
+  return text.replaceAll(/(?:%[\da-f]{2})+/gi, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes; // no UTF-8, so nobody has encoded anything
+    }
+  });
 }
 
 function decode(text: string): string {

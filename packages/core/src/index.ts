@@ -1,3 +1,4 @@
+export { checkBody } from "./check.ts";
 export { type ConfigUrl, configUrl, fileUrl, type Host } from "./config-url.ts";
 export { type Env, readInteger, readSecret } from "./env.ts";
 export {

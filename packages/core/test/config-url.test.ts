@@ -22,6 +22,8 @@ describe("a backend URL", () => {
     ["smtp://user:pass@host", "user", "pass"],
     ["smtp://apikey:SG.x:y@host:587", "apikey", "SG.x:y"],
     ["smtp://us%40er:p%2Fa%3Ass@host", "us@er", "p/a:ss"],
+    ["smtp://user@gmail.com:app-pass@host", "user@gmail.com", "app-pass"],
+    ["smtp://user:50%off%40home%ff%@host", "user", "50%off@home%ff%"],
     ["smtp://user:p@ss@host", "user", "p@ss"],
     ["smtp://only@host", "only", ""],
   ])("%s gives the credentials, decoded once", (text, username, password) => {
