@@ -30,7 +30,8 @@ export function readMailbox(text: string): Mailbox | string {
   const name = (quoted === undefined ? label : quoted.replaceAll(/\\(.)/g, "$1")).trim();
   if (quoted === undefined && NAME_SPECIAL.test(name))
     return 'one address only; a name with any of < > , ; : " \\ stands in double quotes';
-  if (name.includes(ENCODED_WORD)) return `the name holds ${ENCODED_WORD}, which mail programs take for an encoded word`;
+  if (name.includes(ENCODED_WORD))
+    return `the name holds ${ENCODED_WORD}, which mail programs take for an encoded word`;
   return withAddress(name, address);
 }
 

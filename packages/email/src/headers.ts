@@ -23,7 +23,8 @@ export function headerFault(name: string, value: string): string | undefined {
   if (CONTROL.test(value)) return "a header has no control characters, line breaks among them";
   if (value.trim() === "") return "a header has a value";
   if (value.length > MAX_VALUE) return `a header has at most ${MAX_VALUE} characters`;
-  if (ASCII.test(value) && LONG_WORD.test(value)) return "a header is broken at spaces, and needs one before 900 characters";
+  if (ASCII.test(value) && LONG_WORD.test(value))
+    return "a header is broken at spaces, and needs one before 900 characters";
   return LISTS_IDS.test(name) && !(ASCII.test(value) && MESSAGE_IDS.test(value))
     ? "expected message ids in angle brackets, with one space between them"
     : undefined;

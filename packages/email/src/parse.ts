@@ -54,7 +54,15 @@ async function headers({ headerLines }: ParsedMail): Promise<Record<string, stri
   return Object.fromEntries(
     own.map(({ line }) => {
       const colon = line.indexOf(":");
-      return [line.slice(0, colon), libmime.decodeWords(line.slice(colon + 1).replaceAll(FOLD, "").trim())];
+      return [
+        line.slice(0, colon),
+        libmime.decodeWords(
+          line
+            .slice(colon + 1)
+            .replaceAll(FOLD, "")
+            .trim(),
+        ),
+      ];
     }),
   );
 }

@@ -39,7 +39,10 @@ export const emailBody = z.object({
   text: text.nullish(),
   html: text.nullish(),
   reply_to: address.nullish(),
-  headers: z.record(z.string(), text).nullish().meta({ description: "Header fields beside those that are set anyway." }),
+  headers: z
+    .record(z.string(), text)
+    .nullish()
+    .meta({ description: "Header fields beside those that are set anyway." }),
   attachments: z.array(attachment).max(MAX_ATTACHMENTS).nullish(),
 });
 export type EmailBody = z.infer<typeof emailBody>;
