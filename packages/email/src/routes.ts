@@ -11,6 +11,7 @@ import {
   type Reply,
   type Routes,
 } from "@mikcar/core";
+import type { z } from "zod";
 import type { Refusal, Rejected } from "./backend.ts";
 import { readEmail } from "./letter.ts";
 import type { Mailer, Receipt } from "./mailer.ts";
@@ -29,6 +30,9 @@ export const routes: Routes<Mailer> = [
 
 const PAGE = 50;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+
+/** One email's part of an answer. */
+type Outcome = z.infer<(typeof schemas.batchSent)["shape"]["results"]>[number];
 
 async function send(mailer: Mailer, call: Call): Promise<Reply> {
   const key = idempotencyKey(call);
@@ -88,20 +92,20 @@ function idempotencyKey({ headers }: Call): string | undefined {
   throw badRequest("Idempotency-Key: expected 1 to 255 printable ASCII characters");
 }
 
-function sentJson({ id, rejected }: Receipt): { readonly success: boolean } {
-  return { id, success: true, ...rejectedJson(rejected) } as { readonly success: boolean }; // what callers here look at
+function sentJson({ id, rejected }: Receipt): Outcome {
+  return { id, success: true, ...rejectedJson(rejected) };
 }
 
 /** As every error, with `success`, and what the mail server has said in place of details. */
-function failedJson(error: MikcarError): { readonly success: boolean } {
+function failedJson(error: MikcarError): Outcome {
   const { details, ...body } = errorBody(error);
-  if (!isRefusal(details)) return { success: false, ...body, ...(details === undefined ? {} : { details }) } as const;
+  if (!isRefusal(details)) return { success: false, ...body, ...(details === undefined ? {} : { details }) };
   const { sentence, smtpCode, rejected } = details;
   const code = smtpCode === undefined ? {} : { smtp_code: smtpCode };
-  return { success: false, ...body, error: sentence, ...code, ...rejectedJson(rejected) } as const;
+  return { success: false, ...body, error: sentence, ...code, ...rejectedJson(rejected) };
 }
 
-function rejectedJson(rejected: readonly Rejected[]): object {
+function rejectedJson(rejected: readonly Rejected[]): Pick<Outcome, "rejected"> {
   if (rejected.length === 0) return {};
   return { rejected: rejected.map(({ address, smtpCode }) => ({ address, smtp_code: smtpCode })) };
 }

@@ -7,7 +7,7 @@
 import { type Open, unavailable, unsupported } from "@mikcar/core";
 import type MailMessage from "nodemailer/lib/mailer/mail-message";
 import MimeNode from "nodemailer/lib/mime-node";
-import SMTPPool from "nodemailer/lib/smtp-pool";
+import SMTPPool, { type SMTPPoolSentMessageInfo } from "nodemailer/lib/smtp-pool";
 import type { EmailBackend, Message, Rejected } from "../../backend.ts";
 import { Line } from "./line.ts";
 import { Sockets } from "./sockets.ts";
@@ -84,11 +84,13 @@ class SmtpBackend implements EmailBackend {
     });
     try {
       // The pool looks at these two alone of what its own mailer would hand it.
-      const mail = { message, data: {} } as unknown as MailMessage;
-      const { rejectedErrors } = await new Promise<{ rejectedErrors?: SmtpError[] }>((resolve, reject) => {
-        this.#pool.send(mail, (error, info) => (error === null ? resolve(info as never) : reject(error)));
+      const mail = { message, data: {} } as unknown as MailMessage<SMTPPoolSentMessageInfo>;
+      const { rejectedErrors } = await new Promise<SMTPPoolSentMessageInfo>((resolve, reject) => {
+        this.#pool.send(mail, (error, info) =>
+          error === null ? resolve(info as SMTPPoolSentMessageInfo) : reject(error),
+        );
       });
-      return rejections(rejectedErrors);
+      return rejections(rejectedErrors as readonly SmtpError[] | undefined);
     } catch (error) {
       const failure = translate(error);
       if (hasNoSession(error)) this.#line.refuse(failure); // each would wait as long, and hear the same
@@ -133,12 +135,10 @@ function newPool(config: SmtpConfig, sockets: Sockets): SMTPPool {
     maxConnections: connections,
     maxRequeues: connections, // each of them may have been ended by the server
   });
-  pool.getSocket = (_options, callback) => {
-    sockets.connect().then(
-      (connection) => callback(null, { connection }),
-      (error: Error) => callback(error),
+  pool.getSocket = (_options, callback) =>
+    sockets.connect((error, connection) =>
+      connection === undefined ? callback(error) : callback(null, { connection }),
     );
-  };
   return pool;
 }
 

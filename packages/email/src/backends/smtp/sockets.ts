@@ -12,28 +12,22 @@ export class Sockets {
     this.#config = config;
   }
 
-  /** A connection; TLS and all that follows is left to nodemailer. @throws when there is none in time. */
-  connect(): Promise<Socket> {
+  /** A connection, or why there is none in time. TLS and all that follows is left to nodemailer. */
+  connect(done: (error: Error | null, socket?: Socket) => void): void {
     const { host, port, timeoutMs } = this.#config;
     const socket = connect({ host, port });
     this.#open.add(socket);
     socket.once("close", () => this.#open.delete(socket));
-    return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        socket.destroy();
-        reject(Object.assign(new Error(`no connection within ${timeoutMs} ms`), { syscall: "connect" }));
-      };
-      const timer = setTimeout(giveUp, timeoutMs);
-      const onError = (error: Error): void => {
-        clearTimeout(timer);
-        reject(error);
-      };
-      socket.once("error", onError);
-      socket.once("connect", () => {
-        clearTimeout(timer);
-        socket.off("error", onError);
-        resolve(socket);
-      });
+    const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
+    const onError = (error: Error): void => {
+      clearTimeout(timer);
+      done(Object.assign(error, { syscall: "connect" }));
+    };
+    socket.once("error", onError);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.off("error", onError);
+      done(null, socket);
     });
   }
 
