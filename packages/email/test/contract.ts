@@ -83,7 +83,12 @@ export function emailContract(name: string, harness: Harness): void {
         ],
       });
 
-      const files = mail.attachments.map(({ filename, contentType, content, cid }) => [filename, contentType, content, cid]);
+      const files = mail.attachments.map(({ filename, contentType, content, cid }) => [
+        filename,
+        contentType,
+        content,
+        cid,
+      ]);
       expect(files).toEqual(
         expect.arrayContaining([
           ["ünï 1.bin", "application/x-test", PNG, undefined],
@@ -132,7 +137,9 @@ export function emailContract(name: string, harness: Harness): void {
       });
 
       expect([status, json.sent, json.failed]).toEqual([200, 2, 4]);
-      expect(json.results.map((result: { success: boolean; status?: number }) => [result.success, result.status])).toEqual([
+      expect(
+        json.results.map((result: { success: boolean; status?: number }) => [result.success, result.status]),
+      ).toEqual([
         [true, undefined],
         [false, 400],
         [false, 400],

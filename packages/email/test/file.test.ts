@@ -18,7 +18,12 @@ const reopen = (): Promise<EmailBackend> => {
   return open(configUrl(fileUrl(folder)));
 };
 const files = (): string[] => readdirSync(folder).filter((name) => name.endsWith(".eml"));
-const message = (id: string) => ({ id, sender: "a@x", recipients: ["b@x"], raw: Buffer.from("Subject: s\r\n\r\nt\r\n") });
+const message = (id: string) => ({
+  id,
+  sender: "a@x",
+  recipients: ["b@x"],
+  raw: Buffer.from("Subject: s\r\n\r\nt\r\n"),
+});
 const ID = "00000000-0000-4000-8000-000000000000@x";
 
 emailContract("file", {

@@ -1,9 +1,10 @@
 /** A mail server of the tests' own: what it takes it keeps, parsed, with its envelope. */
 
 import { once } from "node:events";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import { LOCALHOST } from "@mikcar/devkit";
 import { type ParsedMail, simpleParser } from "mailparser";
+import { readMailbox } from "../src/address.ts";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 
 export interface Received {
@@ -19,7 +20,7 @@ export interface MailServer {
   readonly received: readonly Received[];
   /** Connections that were made, those that have ended among them. */
   readonly connections: () => number;
-  /** Cuts all connections. */
+  /** Ends all connections, those in use within a moment. */
   stop(): Promise<void>;
   /** On the same port. */
   start(): Promise<void>;
@@ -33,13 +34,13 @@ const REFUSED = /^refused(\d{3})@/;
 /** In the clear unless the options say otherwise; with the certificate of the tests. */
 export async function startMailServer(options: SMTPServerOptions = {}): Promise<MailServer> {
   const received: Received[] = [];
-  const sockets = new Set<Socket>();
   let connections = 0;
   const make = (): SMTPServer =>
     new SMTPServer({
       authOptional: true,
       hideSTARTTLS: true,
       disableReverseLookup: true,
+      closeTimeout: 50, // ms
       cert: LOCALHOST.certificate,
       key: LOCALHOST.key,
       onAuth: ({ username, password }, _session, done) =>
@@ -58,7 +59,13 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
           void parse(raw).then((mail) => {
             const { mailFrom, rcptTo } = envelope;
             const sender = mailFrom === false ? "" : mailFrom.address;
-            received.push({ sender, recipients: rcptTo.map(({ address }) => address), raw, mail, isSecure: secure });
+            received.push({
+              sender,
+              recipients: rcptTo.map(({ address }) => sentAs(address)),
+              raw,
+              mail,
+              isSecure: secure,
+            });
             return done();
           });
         });
@@ -69,12 +76,7 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
   const listen = async (port: number): Promise<number> => {
     server.on("error", () => undefined); // a client that leaves in the middle
     const { server: below } = server;
-    below.on("connection", (socket: Socket) => {
-      connections++;
-      sockets.add(socket);
-      socket.on("error", () => undefined);
-      socket.once("close", () => sockets.delete(socket));
-    });
+    below.on("connection", () => connections++);
     server.listen(port, "127.0.0.1");
     await once(below, "listening");
     return (below.address() as AddressInfo).port; // it listens on TCP
@@ -84,15 +86,18 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
     port,
     received,
     connections: () => connections,
-    stop: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
+    stop: () => new Promise<void>((resolve) => server.close(() => resolve())),
     start: async () => {
       server = make();
       await listen(port);
     },
   };
+}
+
+/** The server shows an international domain in Unicode. */
+function sentAs(address: string): string {
+  const read = readMailbox(address);
+  return typeof read === "string" ? address : read.address;
 }
 
 /** What a message says, without anything being added to it. */

@@ -167,7 +167,7 @@ it("sends a batch over several connections at once, and no more than it may", as
 
 it("one message that the server cuts off fails alone", async () => {
   const server = await mailServer({
-    onMailFrom: ({ address }, session, done) => {
+    onMailFrom: ({ address }, _session, done) => {
       if (!address.startsWith("cut")) return done();
       return done(Object.assign(new Error("closing"), { responseCode: 421 }));
     },

@@ -131,7 +131,11 @@ describe("refusals", () => {
   it.each([{ hidePIPELINING: false }, { hidePIPELINING: true }])("tells recipients apart: %j", async (options) => {
     const [client, server] = await plain(options);
 
-    const { status, json } = await client.send({ ...HELLO, to: ["refused550@x.example", "bob@x.example"], bcc: ["refused451@x.example"] });
+    const { status, json } = await client.send({
+      ...HELLO,
+      to: ["refused550@x.example", "bob@x.example"],
+      bcc: ["refused451@x.example"],
+    });
 
     expect([status, json]).toEqual([
       200,
@@ -150,7 +154,10 @@ describe("refusals", () => {
   it("says 502 with the server's code when all are refused, and not with its words", async () => {
     const [client] = await plain();
 
-    const { status, json, text } = await client.send({ ...HELLO, to: ["refused550@x.example", "refused553@x.example"] });
+    const { status, json, text } = await client.send({
+      ...HELLO,
+      to: ["refused550@x.example", "refused553@x.example"],
+    });
 
     expect([status, json]).toEqual([
       502,
@@ -173,7 +180,10 @@ describe("refusals", () => {
   it("says 503 when it may be tried again, and sends the next over the same connection", async () => {
     const [client, server] = await plain();
 
-    const { status, json, headers } = await client.send({ ...HELLO, to: ["refused451@x.example", "refused550@x.example"] });
+    const { status, json, headers } = await client.send({
+      ...HELLO,
+      to: ["refused451@x.example", "refused550@x.example"],
+    });
     const next = await client.send(HELLO);
 
     expect([status, json.success, json.code, json.smtp_code]).toEqual([503, false, "UNAVAILABLE", 451]);
@@ -186,7 +196,9 @@ describe("refusals", () => {
     const [client] = await plain({
       onData: (stream, _session, done) => {
         stream.resume();
-        stream.on("end", () => done(isRefused ? Object.assign(new Error("spam: Hi Bob"), { responseCode: 554 }) : null));
+        stream.on("end", () =>
+          done(isRefused ? Object.assign(new Error("spam: Hi Bob"), { responseCode: 554 }) : null),
+        );
       },
     });
     const headers = { "Idempotency-Key": "k" };
