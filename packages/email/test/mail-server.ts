@@ -58,7 +58,7 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
           const raw = Buffer.concat(chunks);
           void parse(raw).then((mail) => {
             const { mailFrom, rcptTo } = envelope;
-            const sender = mailFrom === false ? "" : mailFrom.address;
+            const sender = mailFrom === false ? "" : sentAs(mailFrom.address);
             received.push({
               sender,
               recipients: rcptTo.map(({ address }) => sentAs(address)),
