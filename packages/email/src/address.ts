@@ -10,7 +10,7 @@ const QUOTED_NAME = /^"((?:[^"\\]|\\.)*)"$/;
 const NAME_SPECIAL = /[<>",;:\\]/;
 /** RFC 5321, 4.1.2, and RFC 6531, 3.3, for what is beyond ASCII. */
 const DOT_ATOM = /^[\w!#$%&'*+/=?^`{|}~\u{80}-\u{10ffff}-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u{80}-\u{10ffff}-]+)*$/u;
-const QUOTED_LOCAL = /^"(?:[ !#-;=?-[\]-~]|\\[ -;=?-~])+"$/;
+const QUOTED_LOCAL = /^"(?:[!#-;=?-[\]-~]|\\[!-;=?-~])+"$/; // without spaces, which servers read in ways of their own
 const SPACE = /\s/;
 const LABELS = /^(?!-)[a-z\d-]{1,63}(?<!-)(?:\.(?!-)[a-z\d-]{1,63}(?<!-))*$/i;
 const ASCII = /^[\0-\x7f]*$/;
