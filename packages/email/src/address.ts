@@ -8,9 +8,8 @@ const NAMED = /^(.*?)\s*<([^<>]*)>$/;
 const QUOTED_NAME = /^"((?:[^"\\]|\\.)*)"$/;
 /** What ends a name, or begins another mailbox, when it stands outside quotes: RFC 5322, 3.4. */
 const NAME_SPECIAL = /[<>",;:\\]/;
-/** RFC 5321, 4.1.2, and RFC 6531, 3.3, for what is beyond ASCII. */
+/** RFC 5321, 4.1.2, without the quoted form, which it advises against; and RFC 6531, 3.3, for what is beyond ASCII. */
 const DOT_ATOM = /^[\w!#$%&'*+/=?^`{|}~\u{80}-\u{10ffff}-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u{80}-\u{10ffff}-]+)*$/u;
-const QUOTED_LOCAL = /^"(?:[!#-;=?-[\]-~]|\\[!-;=?-~])+"$/; // without spaces, which servers read in ways of their own
 const SPACE = /\s/;
 const LABELS = /^(?!-)[a-z\d-]{1,63}(?<!-)(?:\.(?!-)[a-z\d-]{1,63}(?<!-))*$/i;
 const ASCII = /^[\0-\x7f]*$/;
@@ -21,6 +20,7 @@ const MAX_DOMAIN_BYTES = 253;
 /** The mailbox, or a string that says what is wrong with it. */
 export function readMailbox(text: string): Mailbox | string {
   if (CONTROL.test(text)) return "an address has no control characters, line breaks among them";
+  if (text.includes(ENCODED_WORD)) return `it holds ${ENCODED_WORD}, which mail programs take for an encoded word`;
   const trimmed = text.trim();
   if (trimmed === "") return "an address is missing";
   const named = NAMED.exec(trimmed);
@@ -30,8 +30,6 @@ export function readMailbox(text: string): Mailbox | string {
   const name = (quoted === undefined ? label : quoted.replaceAll(/\\(.)/g, "$1")).trim();
   if (quoted === undefined && NAME_SPECIAL.test(name))
     return 'one address only; a name with any of < > , ; : " \\ stands in double quotes';
-  if (name.includes(ENCODED_WORD))
-    return `the name holds ${ENCODED_WORD}, which mail programs take for an encoded word`;
   return withAddress(name, address);
 }
 
@@ -46,8 +44,8 @@ function withAddress(name: string, text: string): Mailbox | string {
   const local = text.slice(0, at);
   const domain = readDomain(text.slice(at + 1), !ASCII.test(local));
   if (Buffer.byteLength(local) > MAX_LOCAL_BYTES) return `the part before @ has at most ${MAX_LOCAL_BYTES} bytes`;
-  const isLocal = DOT_ATOM.test(local) ? !SPACE.test(local) : QUOTED_LOCAL.test(local);
-  if (!isLocal) return "the part before @ cannot be one; an address has the form name@domain";
+  if (!DOT_ATOM.test(local) || SPACE.test(local))
+    return "the part before @ cannot be one; an address has the form name@domain";
   if (domain === undefined) return "the domain cannot be one; an address has the form name@domain";
   return { name, address: `${local}@${domain}` };
 }

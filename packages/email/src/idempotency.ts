@@ -16,9 +16,10 @@ export class Idempotency<T> {
   /** Sends once; later calls with the same key get the same receipt, or wait for it. One that failed is forgotten. */
   once(key: string | undefined, send: () => Promise<T>): Promise<T> {
     if (key === undefined) return send();
-    this.#tidy();
     const known = this.#sent.get(key);
-    if (known !== undefined) return known.receipt;
+    if (known !== undefined && known.until > Date.now()) return known.receipt;
+    this.#sent.delete(key);
+    this.#makeRoom();
     const receipt = send();
     const entry = { receipt, until: Date.now() + REMEMBERED_MS };
     this.#sent.set(key, entry);
@@ -28,7 +29,7 @@ export class Idempotency<T> {
     return receipt;
   }
 
-  #tidy(): void {
+  #makeRoom(): void {
     const now = Date.now();
     for (const [oldest, { until }] of this.#sent) {
       if (this.#sent.size < MOST && until > now) return;

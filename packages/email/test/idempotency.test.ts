@@ -11,7 +11,9 @@ beforeEach(() => {
   sent = new Idempotency();
   count = 0;
 });
-afterEach(() => jest.useRealTimers());
+afterEach(() => {
+  jest.useRealTimers();
+});
 
 it("remembers for a day, and from its next use for another one", async () => {
   await send("a");

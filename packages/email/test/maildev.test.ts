@@ -36,14 +36,18 @@ it("takes a batch, each email as it was written", async () => {
   const inbox = (await ask(server.apiUrl, "/api/email")).json;
 
   expect([json.sent, json.failed, inbox.length]).toEqual([3, 0, 3]);
-  const id: string = json.results[0].id;
-  const found = inbox.find((one: { messageId?: string }) => one.messageId?.includes(id));
-  expect(found).toMatchObject({ subject: email.subject, html: email.html });
-  expect(found.text.trimEnd()).toBe("Hi\n.");
-  expect(JSON.stringify([found.from, found.to])).toMatch(/Çağla.*cagla@example\.org.*Bob.*bob@example\.com/);
-  expect(JSON.stringify(found.envelope)).toContain("eve@example.com");
-  expect(JSON.stringify(found.headers)).not.toContain("eve@example.com");
-  expect(found.attachments[0]).toMatchObject({ fileName: "ünï.txt" });
+  const messageId = `<${json.results[0].id}>`;
+  const found = inbox.find(({ headers }: { headers: Record<string, string> }) => headers["message-id"] === messageId);
+  expect(found).toMatchObject({
+    from: [{ name: "Çağla", address: "cagla@example.org" }],
+    to: [{ name: "Bob", address: "bob@example.com" }],
+    calculatedBcc: [{ address: "eve@example.com" }],
+    headers: { "x-campaign": "spring" },
+    attachments: [{ filename: "ünï.txt", size: 2 }],
+    subject: email.subject,
+    text: email.text,
+    html: email.html,
+  });
 });
 
 it("refuses another login", async () => {
