@@ -1,6 +1,6 @@
 /** E-mail addresses as callers write them: `ada@example.org`, `Ada <ada@example.org>`, `"Ada, Countess" <ada@example.org>`. */
 
-import { domainToASCII } from "node:url";
+import { domainToASCII, domainToUnicode } from "node:url";
 import type { Mailbox } from "./backend.ts";
 
 const CONTROL = /\p{Cc}/u;
@@ -14,11 +14,13 @@ const SPACE = /\s/;
 const LABELS = /^(?!-)[a-z\d-]{1,63}(?<!-)(?:\.(?!-)[a-z\d-]{1,63}(?<!-))*$/i;
 const ASCII = /^[\0-\x7f]*$/;
 const ENCODED_WORD = "=?"; // which receivers decode, inside quotes too: RFC 2047, 5, says not to
+const MAX_LENGTH = 1000;
 const MAX_LOCAL_BYTES = 64;
 const MAX_DOMAIN_BYTES = 253;
 
 /** The mailbox, or a string that says what is wrong with it. */
 export function readMailbox(text: string): Mailbox | string {
+  if (text.length > MAX_LENGTH) return `an address has at most ${MAX_LENGTH} characters, its name among them`;
   if (CONTROL.test(text)) return "an address has no control characters, line breaks among them";
   if (text.includes(ENCODED_WORD)) return `it holds ${ENCODED_WORD}, which mail programs take for an encoded word`;
   const trimmed = text.trim();
@@ -51,11 +53,11 @@ function withAddress(name: string, text: string): Mailbox | string {
 }
 
 /**
- * As it travels: in ASCII, unless the part before it needs SMTPUTF8 anyway; that one takes the domain as it was written.
- * Undefined when it is none.
+ * As it travels: in ASCII, unless the part before it needs SMTPUTF8 anyway, whose domain is in Unicode too. Undefined when
+ * it is none.
  */
 function readDomain(text: string, isInternational: boolean): string | undefined {
   const ascii = ASCII.test(text) ? text : domainToASCII(text);
   if (ascii.length > MAX_DOMAIN_BYTES || !LABELS.test(ascii) || /^[\d.]+$/.test(ascii)) return undefined;
-  return isInternational ? text : ascii;
+  return isInternational ? domainToUnicode(ascii) : ascii;
 }

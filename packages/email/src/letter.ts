@@ -14,6 +14,7 @@ interface Fault {
 const CONTROL = /\p{Cc}/u;
 const MAX_SUBJECT = 2000;
 const MAX_FILENAME = 255;
+const MAX_TYPE = 255;
 const CONTENT_TYPE = /^[\w.+-]+\/[\w.+-]+(?:; *[\w.-]+=(?:[\w.+:/-]+|"[ !#-[\]-~]*"))*$/;
 /** Parts with an order of their own, which would make more of an attachment than a file. */
 const COMPOUND = /^(?:multipart|message)\//i;
@@ -78,7 +79,7 @@ function attachmentFaults({ filename, contentType, cid }: Attachment): [field: s
   const faults: [string, string][] = [];
   if (filename === "" || filename.length > MAX_FILENAME || CONTROL.test(filename))
     faults.push(["filename", `a file name has 1 to ${MAX_FILENAME} characters, and none that control`]);
-  if (contentType !== undefined && !CONTENT_TYPE.test(contentType))
+  if (contentType !== undefined && (contentType.length > MAX_TYPE || !CONTENT_TYPE.test(contentType)))
     faults.push(["content_type", "expected a media type, such as text/plain; charset=utf-8"]);
   if (contentType !== undefined && COMPOUND.test(contentType))
     faults.push(["content_type", "a whole message is attached as application/octet-stream, with a name in .eml"]);

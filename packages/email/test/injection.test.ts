@@ -1,5 +1,6 @@
 /** Whatever is written into an email's fields arrives as it was written, to whom it was written, or is refused by name. */
 
+import { domainToASCII, domainToUnicode } from "node:url";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
 import fc from "fast-check";
@@ -86,7 +87,7 @@ function addressOf(written: string): string {
   const at = inner.lastIndexOf("@");
   const domain = inner.slice(at + 1);
   const isAscii = /^[\0-\x7f]*$/.test(inner.slice(0, at));
-  return `${inner.slice(0, at)}@${isAscii ? new URL(`http://${domain}`).hostname : domain}`;
+  return `${inner.slice(0, at)}@${isAscii ? domainToASCII(domain) : domainToUnicode(domain)}`;
 }
 
 const lower = (addresses: readonly string[]): string[] =>

@@ -54,20 +54,19 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
       onData: (stream, { envelope, secure }, done) => {
         const chunks: Buffer[] = [];
         stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-        stream.on("end", () => {
+        stream.on("end", async () => {
           const raw = Buffer.concat(chunks);
-          void parse(raw).then((mail) => {
-            const { mailFrom, rcptTo } = envelope;
-            const sender = mailFrom === false ? "" : sentAs(mailFrom.address);
-            received.push({
-              sender,
-              recipients: rcptTo.map(({ address }) => sentAs(address)),
-              raw,
-              mail,
-              isSecure: secure,
-            });
-            return done();
+          const mail = await parse(raw);
+          const { mailFrom, rcptTo } = envelope;
+          const sender = mailFrom === false ? "" : sentAs(mailFrom.address);
+          received.push({
+            sender,
+            recipients: rcptTo.map(({ address }) => sentAs(address)),
+            raw,
+            mail,
+            isSecure: secure,
           });
+          done();
         });
       },
       ...options,

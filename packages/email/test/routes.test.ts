@@ -64,6 +64,9 @@ const tests: Readonly<Record<string, () => void>> = {
       ["from", { from: "ada@" }],
       ["from", { from: "@example.org" }],
       ["from", { from: "a b@example.org" }],
+      ["from", { from: '"a b"@example.org' }],
+      ["from", { from: "ada@[127.0.0.1]" }],
+      ["from", { from: `${" ".repeat(1000)}<ada@example.org>` }],
       ["from", { from: "ada@exa mple.org" }],
       ["from", { from: "ada@-a.example" }],
       ["from", { from: "ada@127.0.0.1" }],
@@ -213,8 +216,12 @@ const tests: Readonly<Record<string, () => void>> = {
       expect(full.json.emails[0]).toEqual({
         id: ID,
         date: expect.stringMatching(/^\d{4}-.*Z$/),
-        ...{ from: HELLO.from, to: HELLO.to, cc: [], bcc: [], subject: HELLO.subject, text: HELLO.text },
-        ...{ headers: {}, attachments: [], size: expect.any(Number) },
+        ...HELLO,
+        cc: [],
+        bcc: [],
+        headers: {},
+        attachments: [],
+        size: expect.any(Number),
       });
     });
 

@@ -223,6 +223,6 @@ describe("refusals", () => {
 
     const answers = [await client.get("/outbox"), await client.get("/outbox/a"), await client.delete("/outbox")];
 
-    expect(answers.map(({ status, json }) => [status, json.code])).toEqual(Array(3).fill([501, "UNSUPPORTED"]));
+    expect(answers.map(({ status, json }) => [status, json.code])).toEqual(answers.map(() => [501, "UNSUPPORTED"]));
   });
 });

@@ -22,14 +22,12 @@ const HOST = "127.0.0.1";
 /** It takes mail from `login` alone. Installed on first use, as its 265 packages would be a third of the workspace's. */
 export async function startMaildev(login: { readonly user: string; readonly pass: string }): Promise<MaildevServer> {
   const [port, apiPort] = [await freePort(), await freePort()];
+  const program = join(await installed(), "node_modules/maildev/dist/bin/maildev.js");
+  const listening = ["--smtp", String(port), "--ip", HOST, "--web", String(apiPort), "--web-ip", HOST];
   const server = await launch({
     name: "MailDev",
     path: process.execPath,
-    args: [
-      join(await installed(), "node_modules/maildev/dist/bin/maildev.js"),
-      ...["--smtp", String(port), "--ip", HOST, "--web", String(apiPort), "--web-ip", HOST],
-      ...["--incoming-user", login.user, "--incoming-pass", login.pass],
-    ],
+    args: [program, ...listening, "--incoming-user", login.user, "--incoming-pass", login.pass],
     env: { PATH: process.env["PATH"] ?? "" },
     readyText: "Press Ctrl+C to stop",
     exitSignal: "SIGKILL",
