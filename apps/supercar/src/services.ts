@@ -9,4 +9,5 @@ export const services: readonly Offer[] = [
   { name: "sql",     env: "DATABASE_URL", summary: "SQL database",      load: () => optional("@mikcar/sql", async () => (await import("@mikcar/sql")).SqlService) },
   { name: "queue",   env: "QUEUE_URL",    summary: "Queues and topics", load: () => optional("@mikcar/queue", async () => (await import("@mikcar/queue")).QueueService) },
   { name: "secrets", env: "SECRETS_URL",  summary: "Secrets",           load: () => optional("@mikcar/secrets", async () => (await import("@mikcar/secrets")).SecretsService) },
+  { name: "email",   env: "EMAIL_URL",    summary: "E-mail",            load: () => optional("@mikcar/email", async () => (await import("@mikcar/email")).EmailService) },
 ];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { EmailService } from "@mikcar/email";
 import { KvService } from "@mikcar/kv";
 import { QueueService } from "@mikcar/queue";
 import { SecretsService } from "@mikcar/secrets";
@@ -25,6 +26,7 @@ describe("the contract page", () => {
     ["sql", SqlService.routes],
     ["queue", QueueService.routes],
     ["secrets", SecretsService.routes],
+    ["email", EmailService.routes],
     ["storage", StorageService.routes],
   ])("promises exactly the routes of %s", (prefix, routes) => {
     const served = routes.map(([method, path]) => `${method} ${path}`);

@@ -61,6 +61,7 @@ describe("the JavaScript of", () => {
   it.each([
     "README.md",
     "packages/core/README.md",
+    "packages/email/README.md",
     "packages/kv/README.md",
     "packages/queue/README.md",
     "packages/secrets/README.md",
