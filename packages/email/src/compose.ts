@@ -4,7 +4,6 @@ import { randomUUID } from "node:crypto";
 import { domainToASCII } from "node:url";
 import type { Email, Mailbox, Message } from "./backend.ts";
 
-const ASCII = /^[ -~]*$/;
 /** Text that would not arrive as it is: read as an encoded word, stripped, or in a line longer than 998 bytes. */
 const MISREAD = /=\?|^\s|\s$|\s{70}|\S{900}/;
 const WORD_LENGTH = 52; // of an encoded word, as nodemailer has it
@@ -17,11 +16,9 @@ export async function compose(email: Email): Promise<Message> {
     import("nodemailer/lib/mime-funcs"),
   ]);
   const id = `${randomUUID()}@${domainToASCII(email.from.address.slice(email.from.address.lastIndexOf("@") + 1))}`;
-  const unstructured = (value: string): HeaderValue =>
-    ASCII.test(value) && !MISREAD.test(value)
-      ? value
-      : { prepared: true, foldLines: true, value: encodeWord(value, "Q", WORD_LENGTH) };
+  const unstructured = (value: string): string => (MISREAD.test(value) ? encodeWord(value, "Q", WORD_LENGTH) : value); // the composer encodes what is beyond ASCII
   const { from, to, cc, bcc, replyTo, subject, text, html } = email;
+  const spelled = new Map(email.headers.map(([name]) => [name.toLowerCase(), name]));
   const raw = await new MailComposer({
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -33,8 +30,9 @@ export async function compose(email: Email): Promise<Message> {
     ...(replyTo === undefined ? {} : { replyTo: copy(replyTo) }),
     headers: [
       ...(subject === "" ? [] : [{ key: "Subject", value: unstructured(subject) }]),
-      ...email.headers.map(([key, value]) => ({ key, value: unstructured(value) })),
+      ...email.headers.map(([key, value]) => ({ key, value: unstructured(value.trim()) })),
     ],
+    normalizeHeaderKey: (key) => spelled.get(key.toLowerCase()) ?? key,
     ...(text === undefined ? {} : { text: text.replaceAll(LINE_END, "\r\n") }),
     ...(html === undefined ? {} : { html: html.replaceAll(LINE_END, "\r\n") }),
     attachments: email.attachments.map(({ filename, contentType, content, cid }) => ({
@@ -49,8 +47,6 @@ export async function compose(email: Email): Promise<Message> {
   const recipients = [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))];
   return { id, sender: from.address, recipients, raw };
 }
-
-type HeaderValue = string | { prepared: boolean; foldLines: boolean; value: string };
 
 /** The composer rewrites what it is given. */
 function copy({ name, address }: Mailbox): { name: string; address: string } {

@@ -12,6 +12,7 @@ interface Fault {
 }
 
 const CONTROL = /\p{Cc}/u;
+const NOBODY = "there is no recipient; name at least one in to, cc or bcc";
 const MAX_SUBJECT = 2000;
 const MAX_FILENAME = 255;
 const MAX_TYPE = 255;
@@ -23,28 +24,25 @@ const CID = /^[!-;=?-~]{1,200}$/;
 /** @throws BAD_REQUEST with `details: [{field, message}]` for addresses that are none, and for all that could inject a header. */
 export function readEmail(body: EmailBody): Email {
   const faults: Fault[] = [];
-  const fault = (field: string, message: string | undefined): void => {
-    if (message !== undefined) faults.push({ field, message });
-  };
   const mailbox = (field: string, text: string): Mailbox => {
     const read = readMailbox(text);
     if (typeof read !== "string") return read;
-    fault(field, read);
+    faults.push({ field, message: read });
     return { name: "", address: "" };
   };
-  const mailboxes = (field: string, texts: readonly string[] | null | undefined): readonly Mailbox[] =>
-    (texts ?? []).map((text, index) => mailbox(`${field}.${index}`, text));
+  const mailboxes = (field: "to" | "cc" | "bcc"): readonly Mailbox[] =>
+    (body[field] ?? []).map((text, index) => mailbox(`${field}.${index}`, text));
 
   const email: Email = {
     from: mailbox("from", body.from),
-    to: mailboxes("to", body.to),
-    cc: mailboxes("cc", body.cc),
-    bcc: mailboxes("bcc", body.bcc),
+    to: mailboxes("to"),
+    cc: mailboxes("cc"),
+    bcc: mailboxes("bcc"),
     replyTo: body.reply_to == null ? undefined : mailbox("reply_to", body.reply_to),
     subject: body.subject,
     text: body.text ?? undefined,
     html: body.html ?? undefined,
-    headers: Object.entries(body.headers ?? {}).map(([name, value]) => [name, value.trim()]),
+    headers: Object.entries(body.headers ?? {}),
     attachments: (body.attachments ?? []).map(({ filename, content_type, content, cid }) => ({
       filename,
       contentType: content_type ?? undefined,
@@ -52,16 +50,23 @@ export function readEmail(body: EmailBody): Email {
       cid: cid ?? undefined,
     })),
   };
-  if (email.to.length + email.cc.length + email.bcc.length === 0)
-    fault("to", "there is no recipient; name at least one in to, cc or bcc");
-  fault("subject", subjectFault(email.subject));
-  for (const [name, value] of Object.entries(body.headers ?? {})) fault(`headers.${name}`, headerFault(name, value));
-  fault("headers", twiceFault(email.headers));
-  email.attachments.forEach((attachment, index) => {
-    for (const [field, message] of attachmentFaults(attachment)) fault(`attachments.${index}.${field}`, message);
-  });
+  faults.push(...otherFaults(email));
   if (faults.length > 0) throw refusal(faults);
   return email;
+}
+
+/** Of all but the addresses. */
+function otherFaults({ to, cc, bcc, subject, headers, attachments }: Email): Fault[] {
+  const found: (readonly [field: string, message: string | undefined])[] = [
+    ["to", to.length + cc.length + bcc.length === 0 ? NOBODY : undefined],
+    ["subject", subjectFault(subject)],
+    ...headers.map(([name, value]) => [`headers.${name}`, headerFault(name, value)] as const),
+    ["headers", twiceFault(headers)],
+    ...attachments.flatMap((attachment, index) =>
+      attachmentFaults(attachment).map(([field, message]) => [`attachments.${index}.${field}`, message] as const),
+    ),
+  ];
+  return found.flatMap(([field, message]) => (message === undefined ? [] : [{ field, message }]));
 }
 
 function subjectFault(subject: string): string | undefined {
@@ -88,7 +93,6 @@ function attachmentFaults({ filename, contentType, cid }: Attachment): [field: s
   return faults;
 }
 
-/** The answer quotes field names; those of headers are the caller's own. */
 function refusal(faults: readonly Fault[]): Error {
   const sentence = faults
     .slice(0, 3)

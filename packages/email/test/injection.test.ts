@@ -4,6 +4,7 @@ import { domainToASCII, domainToUnicode } from "node:url";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
 import fc from "fast-check";
+import libmime from "libmime";
 import { open } from "../src/backends/smtp/index.ts";
 import { type Client, HELLO, serve } from "./client.ts";
 import { type MailServer, startMailServer } from "./mail-server.ts";
@@ -131,6 +132,14 @@ it("holds for every field", async () => {
       );
       expect(found.toSorted()).toEqual([...asked, ...custom].toSorted());
 
+      for (const [name, value] of Object.entries(written.headers ?? {})) {
+        const line = mail.headerLines.find(({ key }) => key === name.toLowerCase())?.line ?? "";
+        const unfolded = line.replaceAll(/\r?\n(?=[ \t])/g, "");
+        expect([unfolded.slice(0, name.length + 2), libmime.decodeWords(unfolded.slice(name.length + 2))]).toEqual([
+          `${name}: `,
+          value.trim(),
+        ]);
+      }
       expect(mail.subject ?? "").toBe(written.subject);
       expect(lines(mail.text)).toBe(lines(written.text ?? ""));
       expect(lines(mail.html)).toBe(lines(written.html ?? ""));

@@ -22,7 +22,11 @@ export function outboxContract(name: string, open: () => Promise<EmailBackend>):
         subject: "  Grüße =?x?= ",
         text: "Hi\n.\nBob\n",
         html: "<script>alert(1)</script>",
-        headers: { "X-Name": "Jörg  =?x", "List-Unsubscribe": "<https://example.org/u>" },
+        headers: {
+          "X-Name": "Jörg  =?x",
+          "List-Unsubscribe": "<https://example.org/u>",
+          "x-API_key": "as spelled é =?",
+        },
       };
       const attachment = { filename: "a.csv", content_type: "text/csv", content: "YSxi" };
 
