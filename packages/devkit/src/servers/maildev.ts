@@ -1,10 +1,10 @@
 /** MailDev, a mail server with an inbox for programs: https://github.com/maildev/maildev. It runs as a process of its own. */
 
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { keptFolder } from "../kept-folder.ts";
 import { freePort } from "../ports.ts";
 import { end, launch } from "./launch.ts";
 
@@ -35,21 +35,10 @@ export async function startMaildev(login: { readonly user: string; readonly pass
   return { host: HOST, port, apiUrl: `http://${HOST}:${apiPort}`, stop: () => end(server, "SIGKILL") };
 }
 
-/** Its folder, made once and kept for the next tests. Several processes may be at it: the first to finish wins. */
-async function installed(): Promise<string> {
-  const target = join(tmpdir(), `mikcar-test-maildev-${VERSION}`);
-  if (existsSync(target)) return target;
-  const unfinished = mkdtempSync(`${target}-`);
-  writeFileSync(join(unfinished, "package.json"), '{"private":true}');
-  const args = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", `maildev@${VERSION}`];
-  const env = { ...process.env, NODE_OPTIONS: "" };
-  try {
-    await promisify(execFile)("npm", args, { cwd: unfinished, env });
-    renameSync(unfinished, target);
-  } catch (cause) {
-    rmSync(unfinished, { recursive: true });
-    if (!existsSync(target))
-      throw new Error(`MailDev could not be installed: see why with "npm ${args.join(" ")}"`, { cause });
-  }
-  return target;
+function installed(): Promise<string> {
+  return keptFolder(`maildev-${VERSION}`, async (path) => {
+    writeFileSync(join(path, "package.json"), '{"private":true}');
+    const args = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", `maildev@${VERSION}`];
+    await promisify(execFile)("npm", args, { cwd: path, env: { ...process.env, NODE_OPTIONS: "" } });
+  });
 }
