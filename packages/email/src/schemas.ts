@@ -30,6 +30,18 @@ const attachment = z.object({
   cid: text.nullish().meta({ description: 'For images that the HTML shows: <img src="cid:logo">.' }),
 });
 
+/** A record alone would lose a field of the name `__proto__` without a word. */
+const headers = z
+  .preprocess((value, context) => {
+    if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"))
+      context.addIssue("__proto__ is no header");
+    return value;
+  }, z.record(z.string(), text).nullable())
+  .optional()
+  .meta({
+    description: "Header fields beside those that are set anyway.",
+  });
+
 export const emailBody = z.object({
   from: address,
   to: recipients.meta({ description: "May be empty when cc or bcc has someone." }),
@@ -39,10 +51,7 @@ export const emailBody = z.object({
   text: text.nullish(),
   html: text.nullish(),
   reply_to: address.nullish(),
-  headers: z
-    .record(z.string(), text)
-    .nullish()
-    .meta({ description: "Header fields beside those that are set anyway." }),
+  headers,
   attachments: z.array(attachment).max(MAX_ATTACHMENTS).nullish(),
 });
 export type EmailBody = z.infer<typeof emailBody>;

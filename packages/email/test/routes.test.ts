@@ -45,6 +45,7 @@ const tests: Readonly<Record<string, () => void>> = {
       ["html", { html: { href: "http://127.0.0.1/" } }],
       ["reply_to", { reply_to: ["a@b.example"] }],
       ["headers", { headers: [] }],
+      ["headers", { headers: JSON.parse('{"__proto__":"x"}') }],
       ["headers.X-A", { headers: { "X-A": 1 } }],
       ["attachments", { attachments: {} }],
       ["attachments.0.filename", { attachments: [{ content: "" }] }],
