@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { until } from "@mikcar/devkit";
 import { type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
 import type { Message, QueueBackend } from "../src/backend.ts";
-import { drain, Foreigner, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
+import { drain, failure, Foreigner, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
 
 let server: RabbitmqServer;
 let foreigner: Foreigner;
@@ -79,6 +79,31 @@ it("gives a message to one holder when it was not confirmed that it is back", as
 
   expect(held.map((message) => message.id)).toEqual([id]);
   expect(await queue.ack(source, [id])).toEqual([true]);
+  await queue.close();
+  expect(await foreigner.ready(name)).toBe(0);
+}, 30_000);
+
+it("sends again with the same id under the same key when it was not confirmed", async () => {
+  const deaf = await startDeaf();
+  const queue = await opened(deaf.url);
+  const source = queueSource(name);
+  const sending = { delayMs: 0, idempotencyKey: "key" };
+  await queue.push(name, ["0"], PLAIN);
+  await drain(queue, source);
+  deaf.deafen();
+  expect((await failure(queue.push(name, ["1"], sending))).code).toBe("UNAVAILABLE");
+  const raw = await foreigner.channel.get(name);
+  if (raw === false) throw new Error("it was not stored");
+  foreigner.channel.nack(raw, false, true);
+  await until("it can be sent", async () => (await failure(queue.push(`${name} other`, ["1"], PLAIN))).code === "none");
+
+  const ids = await queue.push(name, ["1"], sending);
+
+  expect(ids).toEqual([raw.properties.messageId]);
+  expect(await queue.push(name, ["1"], sending)).toEqual(ids);
+  const { messages } = await queue.take(source, 10, 30_000);
+  expect(messages.map(({ id }) => id)).toEqual(ids);
+  await queue.ack(source, ids);
   await queue.close();
   expect(await foreigner.ready(name)).toBe(0);
 }, 30_000);

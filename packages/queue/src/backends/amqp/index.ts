@@ -6,7 +6,6 @@
  * early when that ends. A delay is up to 1 % or 10 ms longer than asked for.
  */
 
-import { randomUUID } from "node:crypto";
 import { type Open, unprocessable, unsupported, type Warn } from "@mikcar/core";
 import {
   type Counts,
@@ -90,15 +89,15 @@ class AmqpQueue implements QueueBackend {
 
   push(queue: string, payloads: readonly string[], sending: Sending): Promise<readonly string[]> {
     const source = { name: queue, group: undefined };
-    return this.#idempotency.once(`queue\n${queue}`, sending.idempotencyKey, payloads.length, () =>
-      translated(() => this.#send("queue", source, payloads, sending)),
+    return this.#idempotency.once(`queue\n${queue}`, sending.idempotencyKey, payloads.length, (ids) =>
+      translated(() => this.#send("queue", source, payloads, ids, sending)),
     );
   }
 
   publish(topic: string, payloads: readonly string[], sending: Sending): Promise<readonly string[]> {
     const source = { name: topic, group: DEFAULT_GROUP };
-    return this.#idempotency.once(`topic\n${topic}`, sending.idempotencyKey, payloads.length, () =>
-      translated(() => this.#send("topic", source, payloads, sending)),
+    return this.#idempotency.once(`topic\n${topic}`, sending.idempotencyKey, payloads.length, (ids) =>
+      translated(() => this.#send("topic", source, payloads, ids, sending)),
     );
   }
 
@@ -171,14 +170,18 @@ class AmqpQueue implements QueueBackend {
     return this.#onSource(source, (queue) => this.#bells.listen(queue, ring));
   }
 
-  /** @param source Whose queue must be there. */
+  /** @param source Whose queue must be there. @param ids One for each payload. */
   async #send(
     to: "queue" | "topic",
     source: Source,
     payloads: readonly string[],
+    ids: readonly string[],
     { delayMs }: Sending,
-  ): Promise<readonly string[]> {
-    const parcels = payloads.map((payload) => ({ content: Buffer.from(payload), options: newLetter(randomUUID()) }));
+  ): Promise<void> {
+    const parcels = payloads.map((payload, at) => ({
+      content: Buffer.from(payload),
+      options: newLetter(ids[at] ?? ""), // there is one for each
+    }));
     const routingKey = to === "topic" ? source.name : queueOf(source);
     const direct = to === "topic" ? TOPICS : "";
     try {
@@ -196,7 +199,6 @@ class AmqpQueue implements QueueBackend {
       this.#layout.forgetDelay(to, delayMs);
       throw error;
     }
-    return parcels.map(({ options }) => String(options.messageId));
   }
 
   #make(source: Source): Promise<QueueType> {
