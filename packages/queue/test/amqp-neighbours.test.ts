@@ -118,6 +118,41 @@ it("finds out that a queue was made again as a stream or a quorum queue", async 
   expect([peeked, ...refused].map(({ code }) => code)).toEqual(["UNSUPPORTED", "UNSUPPORTED", "UNSUPPORTED"]);
 });
 
+it("keeps leases, pushes and takes of other queues when one does not answer", async () => {
+  const warnings: string[] = [];
+  await queue.close();
+  queue = await open(configUrl(`${server.url}?timeout_ms=1000`), (warning) => warnings.push(warning));
+  const stuck = uniqueName("stuck");
+  const process = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"${stuck}">>)), P = amqqueue:get_pid(Q)`;
+  for (const each of [stuck, name]) await queue.push(each, ["1"], PLAIN);
+  const own = await takeOne(queue, name, 120_000);
+  await takeOne(queue, stuck);
+  await server.control("eval", `${process}, sys:suspend(P).`);
+  let isOver = false;
+  const others: string[] = [];
+  const use = async (): Promise<void> => {
+    while (!isOver) {
+      others.push((await failure(queue.push(`${name} other`, ["1"], PLAIN))).code);
+      others.push((await failure(takeOne(queue, `${name} other`))).code);
+    }
+  };
+
+  const using = use();
+  const calls = [queue.push(stuck, ["2"], PLAIN), takeOne(queue, stuck), queue.count(queueSource(stuck))];
+  const codes = (await Promise.all(calls.map(failure))).map(({ code }) => code);
+  const again = (await failure(takeOne(queue, stuck))).code;
+  isOver = true;
+  await using;
+
+  expect([...codes, again]).toEqual(["UNAVAILABLE", "UNAVAILABLE", "UNAVAILABLE", "UNAVAILABLE"]);
+  expect(others.filter((code) => code !== "none")).toEqual([]);
+  expect(await foreigner.ready(name)).toBe(0);
+  expect(await queue.ack(queueSource(name), [own?.id ?? ""])).toEqual([true]);
+  expect(warnings).toEqual([]);
+  await server.control("eval", `${process}, sys:resume(P).`);
+  await until("it works again", async () => (await failure(queue.push(stuck, ["3"], PLAIN))).code === "none");
+}, 60_000);
+
 it("looks about once a second for a queue that others have to themselves, and not all the time", async () => {
   const source = queueSource(name);
   let rings = 0;

@@ -16,6 +16,7 @@ export class Desk {
   isClosed = false;
   readonly #live: Live;
   readonly #channel: Channel;
+  readonly #onClosed: () => void;
   /** What the next consumer on it gets at a time. */
   #prefetch = 0;
   /** Of the consumers that have not been cancelled. */
@@ -29,10 +30,8 @@ export class Desk {
     channel.prependListener("delivery", (message) => {
       if (!this.#tags.has(message.fields.consumerTag)) channel.nack(message, false, true);
     });
-    channel.once("close", () => {
-      this.isClosed = true;
-      onClosed();
-    });
+    this.#onClosed = onClosed;
+    channel.once("close", this.#end);
   }
 
   /** Nothing was taken on it that is not settled, and no consumer is there. */
@@ -46,7 +45,7 @@ export class Desk {
 
   /** The first message of a queue; undefined when it is empty. */
   async get(queue: string): Promise<Delivery | undefined> {
-    const message = await this.#live.call(this.#channel.get(queue));
+    const message = await this.#call(this.#channel.get(queue));
     return message === false ? undefined : this.#delivery(message);
   }
 
@@ -59,7 +58,7 @@ export class Desk {
     const { tag, consuming } = this.#begin(queue, count, (message) => {
       if (message !== null) taken.push(this.#delivery(message));
     });
-    await Promise.all([this.#live.call(consuming), this.cancel(tag)]);
+    await Promise.all([this.#call(consuming), this.cancel(tag)]);
     return taken;
   }
 
@@ -71,13 +70,13 @@ export class Desk {
     const { tag, consuming } = this.#begin(queue, 1, (message) =>
       onDelivery(message === null ? undefined : this.#delivery(message)),
     );
-    await this.#live.call(consuming);
+    await this.#call(consuming);
     return tag;
   }
 
   /** A message may still come before it resolves. */
   async cancel(tag: string): Promise<void> {
-    await this.#live.call(this.#channel.cancel(tag));
+    await this.#call(this.#channel.cancel(tag));
     this.#tags.delete(tag);
   }
 
@@ -95,6 +94,23 @@ export class Desk {
   async close(): Promise<void> {
     await this.#live.call(this.#channel.close());
   }
+
+  #call<T>(answer: Promise<T>): Promise<T> {
+    return this.#live.call(answer, this.#abandon);
+  }
+
+  /** A queue does not answer, and until it does, nothing else on this channel is heard. */
+  readonly #abandon = (): void => {
+    if (this.isClosed) return;
+    this.#end();
+    this.#channel.close().catch(() => undefined); // what was taken on it is back once the broker comes to that
+  };
+
+  readonly #end = (): void => {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#onClosed();
+  };
 
   #begin(
     queue: string,

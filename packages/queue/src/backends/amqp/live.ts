@@ -9,6 +9,7 @@ import type { AmqpConfig } from "./url.ts";
 interface Pending {
   readonly deadline: number;
   readonly reject: (error: MikcarError) => void;
+  readonly onLate: (() => void) | undefined;
 }
 
 export class Live {
@@ -19,20 +20,22 @@ export class Live {
   /** It was cut as the broker did not answer. */
   wasSilent = false;
   readonly #model: ChannelModel;
-  readonly #timeoutMs: number;
+  /** How long an answer may take. */
+  readonly timeoutMs: number;
   /** In the order of their deadlines. */
   readonly #pending = new Set<Pending>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #cut: () => void;
   #why: unknown;
   #isLost = false;
+  #isDoubted = false;
   #sweptAt = performance.now();
 
   /** @param cut Destroys the socket. */
   constructor(model: ChannelModel, cut: () => void, { timeoutMs }: AmqpConfig) {
     this.#model = model;
     this.#cut = cut;
-    this.#timeoutMs = timeoutMs;
+    this.timeoutMs = timeoutMs;
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs(timeoutMs)).unref();
     this.lost = new Promise((resolve) => {
       model.on("error", (error) => (this.#why = error)); // always followed by `close`
@@ -48,16 +51,17 @@ export class Live {
   }
 
   /**
-   * What the broker answers. One that does not answer in time is asked nothing more: the connection is cut.
+   * What the broker answers. When it does not in time, it may be for one queue, or not at all: then the connection is cut.
+   * @param onLate Called when the time is up: the channel is of no more use.
    * @throws what `answer` throws; UNAVAILABLE when the connection is lost before, or the time is up.
    */
-  call<T>(answer: Promise<T>): Promise<T> {
+  call<T>(answer: Promise<T>, onLate?: () => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#isLost) {
         answer.catch(() => undefined); // this one is told instead
         return reject(this.#gone());
       }
-      const pending = { deadline: performance.now() + this.#timeoutMs, reject };
+      const pending = { deadline: performance.now() + this.timeoutMs, reject, onLate };
       this.#pending.add(pending);
       answer.then(
         (value) => {
@@ -93,12 +97,38 @@ export class Live {
 
   #sweep(): void {
     const now = performance.now();
-    const wasHeldUp = now - this.#sweptAt > sweepEveryMs(this.#timeoutMs) * 5; // this process: answers may lie unread
+    const wasHeldUp = now - this.#sweptAt > sweepEveryMs(this.timeoutMs) * 5; // this process: answers may lie unread
     this.#sweptAt = now;
     const [oldest] = this.#pending;
     if (oldest === undefined || oldest.deadline > now || wasHeldUp) return;
+    if (!this.#isDoubted) void this.#doubt();
+    for (const pending of this.#pending) {
+      if (pending.deadline > now) return;
+      this.#pending.delete(pending);
+      pending.reject(away(`no answer within ${this.timeoutMs} ms`));
+      pending.onLate?.();
+    }
+  }
+
+  /** Asks for what costs the broker nothing and needs no queue. */
+  async #doubt(): Promise<void> {
+    this.#isDoubted = true;
+    const timer = setTimeout(() => this.#giveUp(), this.timeoutMs / 2).unref();
+    try {
+      const channel = await this.#model.createChannel();
+      channel.close().catch(() => undefined); // the connection was lost
+      this.#isDoubted = false;
+    } catch {
+      this.#giveUp();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #giveUp(): void {
+    if (this.#isLost) return;
     this.wasSilent = true;
-    this.#why ??= new Error(`no answer within ${this.#timeoutMs} ms`);
+    this.#why ??= new Error(`no answer within ${this.timeoutMs} ms`);
     this.#end();
     this.#cut();
   }

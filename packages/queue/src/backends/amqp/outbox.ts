@@ -27,6 +27,8 @@ interface Counter {
   readonly returned: Set<string>;
   /** What the broker said when it closed the channel. */
   refusal: string | undefined;
+  /** Nothing more is sent on it. */
+  isRetired: boolean;
 }
 
 /** Larger ones have a channel of their own: a broker that finds one too large closes its channel. */
@@ -80,7 +82,7 @@ export class Outbox {
       const counter = await this.#ready(size);
       if (parcel.content.length > this.#mostBytes) throw payloadTooLarge(this.#mostBytes);
       try {
-        return await publish(counter, address, parcel);
+        return await publish(counter, address, parcel, () => this.#retire(size, counter));
       } catch (error) {
         if (tries === TRIES || !this.#isOthersFault(counter.refusal, address)) throw error;
       }
@@ -101,11 +103,20 @@ export class Outbox {
     return counter;
   }
 
+  /** One message is not confirmed in time, and those behind it may be held up: new ones take another channel. */
+  #retire(size: "small" | "large", counter: Counter): void {
+    if (counter.isRetired) return;
+    counter.isRetired = true;
+    this.#counters.delete(size);
+    const end = (): void => void counter.channel.close().catch(() => undefined); // it was lost
+    setTimeout(end, counter.live.timeoutMs).unref(); // nobody waits for a confirm on it then
+  }
+
   #open(size: "small" | "large"): Promise<Counter> {
     const opening = this.#link.connection().then(async (live) => {
       if (live.isBlocked) throw live.blockage(); // it would not answer
       const channel = await live.confirmChannel();
-      const counter: Counter = { live, channel, returned: new Set(), refusal: undefined };
+      const counter: Counter = { live, channel, returned: new Set(), refusal: undefined, isRetired: false };
       channel.on("return", ({ properties }: Message) => counter.returned.add(String(properties.messageId)));
       channel.once("error", (error: Error) => (counter.refusal = error.message));
       channel.once("close", forget);
@@ -126,6 +137,7 @@ function publish(
   { live, channel, returned }: Counter,
   { exchange, routingKey }: Address,
   { content, options }: Parcel,
+  onLate: () => void,
 ): Promise<boolean> {
   const confirmed = new Promise<boolean>((resolve, reject) => {
     const onConfirmed = (error: unknown): void => {
@@ -140,7 +152,7 @@ function publish(
       channel.publish(exchange, routingKey, content, withOwnHeaders(options), onConfirmed);
     }
   });
-  return live.call(confirmed);
+  return live.call(confirmed, onLate);
 }
 
 /** Headers of other programs may hold what amqplib reads and cannot write, such as a large double. */
