@@ -109,6 +109,22 @@ export function foreign(bench: () => Bench): void {
     },
   );
 
+  it("loses no message of a quorum queue with a delivery limit by giving back what it could not send", async () => {
+    const args = { "x-queue-type": "quorum", "x-delivery-limit": 2 };
+    await foreigner.channel.assertQueue(name, { durable: true, arguments: args });
+    const [id = ""] = await queue.push(name, ["1"], PLAIN);
+
+    for (let round = 0; round < 6; round++) {
+      let message: Awaited<ReturnType<typeof takeOne>>;
+      await until("it can be taken", async () => (message = await takeOne(queue, name)) !== undefined);
+      expect(message).toMatchObject({ id, deliveries: 1 });
+      await queue.release(queueSource(name), [id]);
+    }
+
+    await until("it is back", async () => (await foreigner.ready(name)) === 1);
+    expect(await drain(queue, queueSource(name))).toMatchObject([{ id }]);
+  });
+
   it("refuses a stream, and goes on with other queues", async () => {
     await foreigner.channel.assertQueue(name, { durable: true, arguments: { "x-queue-type": "stream" } });
     const other = uniqueName();

@@ -5,7 +5,7 @@ import type { GetMessage } from "amqplib";
 import { EXPIRED, type Message } from "../../backend.ts";
 import { asJson } from "../../payload.ts";
 import type { Delivery } from "./desk.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout, QueueType } from "./layout.ts";
 import { type Lease, Leases } from "./leases.ts";
 import { changedLetter, type Letter, readLetter } from "./letter.ts";
 import { deadOf } from "./names.ts";
@@ -27,12 +27,12 @@ export class Custody {
   }
 
   /** Leases what has come. Undefined: it is not to be handed out, as it has been, and is still held or was settled. */
-  receive(queue: string, delivery: Delivery, visibilityMs: number): Message | undefined {
+  receive(queue: string, type: QueueType, delivery: Delivery, visibilityMs: number): Message | undefined {
     const { message } = delivery;
     let letter = readLetter(message);
     let key = keyOf(queue, letter.id);
     const verdict = this.#verdict(key, letter, message);
-    if (verdict !== undefined) return this.#settleAgain({ key, queue, letter, delivery }, verdict);
+    if (verdict !== undefined) return this.#settleAgain({ key, queue, type, letter, delivery }, verdict);
     const held = this.#leases.get(key);
     if (held !== undefined && !held.delivery.desk.isClosed) {
       if (isCopy(held, letter, message)) return this.#keepNewer(held, letter, delivery);
@@ -43,7 +43,7 @@ export class Custody {
       this.#leases.end(held); // lost with its channel, and we cannot know whether this is it
     }
     const deadline = performance.now() + visibilityMs;
-    this.#leases.add({ key, queue, letter, delivery, deadline, place: -1 });
+    this.#leases.add({ key, queue, type, letter, delivery, deadline, place: -1 });
     return { id: letter.id, payload: asJson(message.content), deliveries: letter.deliveries + 1 };
   }
 
@@ -58,7 +58,9 @@ export class Custody {
 
   release(queue: string, id: string): void {
     const lease = this.#end(queue, id);
-    lease?.delivery.desk.requeue(lease.delivery); // on a channel that was lost it is back already
+    if (lease === undefined || lease.delivery.desk.isClosed) return; // it is back already
+    if (lease.type === "classic") lease.delivery.desk.requeue(lease.delivery);
+    else this.#giveBackOrRequeue(lease, 0, undefined); // a quorum queue counts what is put back, and may drop it then
   }
 
   async nack(queue: string, id: string, delayMs: number, reason: string): Promise<boolean> {
@@ -120,17 +122,21 @@ export class Custody {
   }
 
   /** Should it not get through, the message is back all the same, and counted once too little. */
-  #giveBackOrRequeue(held: Held, delayMs: number, reason: string): void {
+  #giveBackOrRequeue(held: Held, delayMs: number, reason: string | undefined): void {
     this.#giveBack(held, delayMs, reason).catch(() => held.delivery.desk.requeue(held.delivery));
   }
 
-  /** Sends it once more, with its new count, and removes this one then: between the two there is one too many, never none. */
-  async #giveBack(held: Held, delayMs: number, reason: string): Promise<void> {
+  /**
+   * Sends it once more, with its new count, and removes this one then: between the two there is one too many, never none.
+   * @param reason Undefined: it was not handed out, and does not count.
+   */
+  async #giveBack(held: Held, delayMs: number, reason: string | undefined): Promise<void> {
     const { queue, letter, delivery } = held;
-    const deliveries = letter.deliveries + 1;
-    const isDead = deliveries >= this.#maxDeliveries;
+    const isReborn = reason === undefined; // as what is settled is known by its count
+    const deliveries = letter.deliveries + (isReborn ? 0 : 1);
+    const isDead = !isReborn && deliveries >= this.#maxDeliveries;
     const death = isDead ? { death: { reason, at: new Date() } } : {};
-    const options = changedLetter(letter, delivery.message, { deliveries, ...death });
+    const options = changedLetter(letter, delivery.message, { deliveries, ...death, isReborn });
     const parcels = [{ content: delivery.message.content, options }];
     if (isDead) await this.#outbox.send(queueAddress(deadOf(queue)), parcels, () => this.#make(deadOf(queue)));
     else if (delayMs === 0) await this.#outbox.send(queueAddress(queue), parcels, () => this.#make(queue));
@@ -153,7 +159,7 @@ export class Custody {
   }
 }
 
-type Held = Pick<Lease, "key" | "queue" | "letter" | "delivery">;
+type Held = Pick<Lease, "key" | "queue" | "type" | "letter" | "delivery">;
 
 /** Of the same message of ours, and not of another one with its id. */
 function isCopy(lease: Lease, letter: Letter, { content }: GetMessage): boolean {

@@ -2,12 +2,14 @@
 
 import type { Delivery } from "./desk.ts";
 import { type Due, Heap } from "./heap.ts";
+import type { QueueType } from "./layout.ts";
 import type { Letter } from "./letter.ts";
 
 export interface Lease extends Due {
   /** Of the queue and the id. */
   readonly key: string;
   readonly queue: string;
+  readonly type: QueueType;
   /** Another one with the delivery. */
   letter: Letter;
   /** Another one when its channel was lost and the message came back, or when there are two of it. */

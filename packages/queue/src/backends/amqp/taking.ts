@@ -32,7 +32,7 @@ export class Taking {
 
   async take(queue: string, type: QueueType, max: number, visibilityMs: number): Promise<Taken> {
     const inHand = this.#bells.hand(queue);
-    const first = inHand === undefined ? undefined : this.#custody.receive(queue, inHand, visibilityMs);
+    const first = inHand === undefined ? undefined : this.#custody.receive(queue, type, inHand, visibilityMs);
     if (first !== undefined) return { messages: [first], nextInMs: 0 }; // whether there are more, the next one sees
     const messages: Message[] = [];
     try {
@@ -86,7 +86,7 @@ export class Taking {
         continue;
       }
       bytes += length;
-      const message = this.#custody.receive(asked.queue, delivery, asked.visibilityMs);
+      const message = this.#custody.receive(asked.queue, asked.type, delivery, asked.visibilityMs);
       if (message !== undefined) messages.push(message);
     }
     return bytes;
