@@ -6,7 +6,7 @@ import { environment, execute, main, root } from "./execute.mjs";
 import { setup } from "./setup.mjs";
 
 const NO_SERVICE = /^(?:--all|--help|-h|--version|-v)$/;
-const SERVICES = ["--storage", "--kv", "--sql", "--queue"];
+const SERVICES = ["--storage", "--kv", "--sql", "--queue", "--secrets", "--email"];
 
 await main(async () => {
   await setup();
