@@ -1,6 +1,7 @@
 /** The route tables as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1). */
 
-import { toJSONSchema, type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import { toJSONSchema, z } from "./zod.ts";
 import { type ErrorCode, STATUS } from "./errors.ts";
 import type { BodySpec, Route, Spec } from "./routes.ts";
 import type { Sidecar } from "./service.ts";

@@ -112,7 +112,9 @@ export function helpText(
   const width = Math.max(...rows.map(([flag = ""]) => flag.length));
   const lines = rows.map(([flag = "", help = ""]) => `  ${flag.padEnd(width)}  ${help}`);
   const usage = `${program} ${services.length > 1 ? "--SERVICE… " : ""}[options]`;
-  return [`Usage: ${[usage, ...commands.map(({ name }) => `${program} ${name}`)].join(", or ")}`, "", ...lines].join("\n");
+  return [`Usage: ${[usage, ...commands.map(({ name }) => `${program} ${name}`)].join(", or ")}`, "", ...lines].join(
+    "\n",
+  );
 }
 
 function parse(

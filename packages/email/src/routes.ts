@@ -11,7 +11,7 @@ import {
   type Reply,
   type Routes,
 } from "@mikcar/core";
-import type { z } from "zod";
+import type { z } from "@mikcar/core/zod";
 import type { Refusal, Rejected } from "./backend.ts";
 import { readEmail } from "./letter.ts";
 import type { Mailer, Receipt } from "./mailer.ts";

@@ -1,6 +1,6 @@
 /** The JSON of the email routes, in and out, and their query parameters. */
 
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 
 export const MAX_BATCH = 100;
 const MAX_RECIPIENTS = 1000; // of each kind

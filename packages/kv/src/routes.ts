@@ -14,7 +14,7 @@ import {
   type Routes,
   type ServerEvent,
 } from "@mikcar/core";
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 import type { Change, Condition, KvBackend, Operation, Result } from "./backend.ts";
 import { glob } from "./glob.ts";
 import * as schemas from "./schemas.ts";

@@ -1,7 +1,7 @@
 /** The JSON of the kv routes, in and out, and their query parameters. */
 
 import { unprocessable } from "@mikcar/core";
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 import { isInt64 } from "./value.ts";
 
 export const MAX_KEYS = 1000;

@@ -1,7 +1,7 @@
 /** The kv routes in words, for `/openapi.json` and `/docs`. */
 
 import type { Spec } from "@mikcar/core";
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 import * as schemas from "./schemas.ts";
 
 const IF_MATCH = { "If-Match": "Only when the value present has one of these tags, or is there at all (*); else 412." };

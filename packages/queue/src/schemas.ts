@@ -1,6 +1,6 @@
 /** The JSON of the queue routes, in and out, and their query parameters. */
 
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 
 export const MAX_BATCH = 1000;
 /** Of one answer. */

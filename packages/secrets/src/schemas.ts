@@ -1,6 +1,6 @@
 /** The JSON of the secrets routes, in and out, and their query parameters. */
 
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 import { nameFault } from "./name.ts";
 
 /** The least that all backends take: AWS and GCP hold 64 KiB. */

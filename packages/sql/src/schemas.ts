@@ -1,6 +1,6 @@
 /** The JSON of the sql routes, in and out. */
 
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 import type { Param } from "./backend.ts";
 
 export const MAX_STATEMENTS = 1000;

@@ -1,6 +1,6 @@
 /** The JSON and the query parameters of the routes. */
 
-import { z } from "zod";
+import { z } from "@mikcar/core/zod";
 
 export const MAX_BATCH = 1000;
 const MAX_EXPIRY_SECONDS = 604_800; // a week, which is also the most that S3 signs for
