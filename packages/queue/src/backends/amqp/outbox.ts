@@ -31,6 +31,9 @@ interface Counter {
   isRetired: boolean;
 }
 
+type MakeRoom = () => Promise<unknown>;
+type Size = "small" | "large";
+
 /** Larger ones have a channel of their own: a broker that finds one too large closes its channel. */
 const LARGE_BYTES = 1024 * 1024;
 const TOO_LARGE = /is larger than configured max size (\d+)/;
@@ -40,7 +43,7 @@ const TRIES = 4;
 
 export class Outbox {
   readonly #link: Link;
-  readonly #counters = new Map<"small" | "large", Promise<Counter>>();
+  readonly #counters = new Map<Size, Promise<Counter>>();
   /** The connection for which `#mostBytes` was learnt. */
   #live: Live | undefined;
   #mostBytes = Infinity;
@@ -53,31 +56,34 @@ export class Outbox {
    * Resolves when the broker has stored all of them. @param makeRoom Called when the broker knows no queue for them; then
    * those are sent again. @throws UNAVAILABLE: then any of them may have been stored; PAYLOAD_TOO_LARGE.
    */
-  async send(address: Address, parcels: readonly Parcel[], makeRoom: () => Promise<unknown>): Promise<void> {
+  async send(address: Address, parcels: readonly Parcel[], makeRoom: MakeRoom): Promise<void> {
+    const [only] = parcels;
+    if (only !== undefined && parcels.length === 1) return this.#sendOne(address, only, sizeOf(parcels), makeRoom);
     for (const result of await this.sendEach(address, parcels, makeRoom))
       if (result.status === "rejected") throw result.reason;
   }
 
   /** As `send`, telling what became of each. */
-  async sendEach(
+  sendEach(
     address: Address,
     parcels: readonly Parcel[],
-    makeRoom: () => Promise<unknown>,
+    makeRoom: MakeRoom,
   ): Promise<readonly PromiseSettledResult<void>[]> {
-    const size = parcels.some(({ content }) => content.length > LARGE_BYTES) ? "large" : "small"; // in order, so by one
-    let isMade: Promise<unknown> | undefined;
-    return Promise.allSettled(
-      parcels.map(async (parcel) => {
-        if (await this.#deliver(address, parcel, size)) return;
-        await (isMade ??= makeRoom());
-        if (await this.#deliver(address, parcel, size)) return;
-        throw away(`there is no way to "${address.routingKey}", although it was just made`);
-      }),
-    );
+    const size = sizeOf(parcels); // they go in order, so by one channel
+    let made: Promise<unknown> | undefined;
+    const makeOnce = (): Promise<unknown> => (made ??= makeRoom());
+    return Promise.allSettled(parcels.map((parcel) => this.#sendOne(address, parcel, size, makeOnce)));
+  }
+
+  async #sendOne(address: Address, parcel: Parcel, size: Size, makeRoom: MakeRoom): Promise<void> {
+    if (await this.#deliver(address, parcel, size)) return;
+    await makeRoom();
+    if (await this.#deliver(address, parcel, size)) return;
+    throw away(`there is no way to "${address.routingKey}", although it was just made`);
   }
 
   /** @returns False when there is no queue for it. */
-  async #deliver(address: Address, parcel: Parcel, size: "small" | "large"): Promise<boolean> {
+  async #deliver(address: Address, parcel: Parcel, size: Size): Promise<boolean> {
     for (let tries = 1; ; tries++) {
       const counter = await this.#ready(size);
       if (parcel.content.length > this.#mostBytes) throw payloadTooLarge(this.#mostBytes);
@@ -97,14 +103,14 @@ export class Outbox {
     return mostBytes !== undefined || (refused !== undefined && refused !== exchange);
   }
 
-  async #ready(size: "small" | "large"): Promise<Counter> {
+  async #ready(size: Size): Promise<Counter> {
     const counter = await (this.#counters.get(size) ?? this.#open(size));
     if (counter.live.isBlocked) throw counter.live.blockage();
     return counter;
   }
 
   /** One message is not confirmed in time, and those behind it may be held up: new ones take another channel. */
-  #retire(size: "small" | "large", counter: Counter): void {
+  #retire(size: Size, counter: Counter): void {
     if (counter.isRetired) return;
     counter.isRetired = true;
     this.#counters.delete(size);
@@ -112,7 +118,7 @@ export class Outbox {
     setTimeout(end, counter.live.timeoutMs).unref(); // nobody waits for a confirm on it then
   }
 
-  #open(size: "small" | "large"): Promise<Counter> {
+  #open(size: Size): Promise<Counter> {
     const opening = this.#link.connection().then(async (live) => {
       if (live.isBlocked) throw live.blockage(); // it would not answer
       const channel = await live.confirmChannel();
@@ -130,6 +136,10 @@ export class Outbox {
     opening.catch(forget);
     return opening;
   }
+}
+
+function sizeOf(parcels: readonly Parcel[]): Size {
+  return parcels.some(({ content }) => content.length > LARGE_BYTES) ? "large" : "small";
 }
 
 /** @returns False when it came back, which the broker tells before it confirms. */
