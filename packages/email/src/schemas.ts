@@ -5,6 +5,9 @@ import { z } from "@mikcar/core/zod";
 export const MAX_BATCH = 100;
 const MAX_RECIPIENTS = 1000; // of each kind
 const MAX_ATTACHMENTS = 100;
+const MAX_HEADERS = 100;
+/** Of text and of HTML: they are encoded in one go, while other calls wait. */
+const MAX_TEXT = 1_048_576;
 const MAX_PAGE = 200;
 
 const ADDRESS = "ada@example.org, or Ada <ada@example.org>";
@@ -12,6 +15,10 @@ const ADDRESS = "ada@example.org, or Ada <ada@example.org>";
 const text = z
   .string()
   .refine((value) => value.isWellFormed(), "expected text of whole characters; this one has half of a surrogate pair");
+const content = text.refine(
+  ({ length }) => length <= MAX_TEXT,
+  `expected at most ${MAX_TEXT} characters; attach the rest`,
+);
 const address = text.meta({ description: ADDRESS });
 const recipients = z.array(address).max(MAX_RECIPIENTS);
 /** The bytes. Buffer skips what is no base64, so what it has read is compared with what was there. */
@@ -32,11 +39,17 @@ const attachment = z.object({
 
 /** A record alone would lose a field of the name `__proto__` without a word. */
 const headers = z
-  .preprocess((value, context) => {
-    if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"))
-      context.addIssue("__proto__ is no header");
-    return value;
-  }, z.record(z.string(), text).nullable())
+  .preprocess(
+    (value, context) => {
+      if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"))
+        context.addIssue("__proto__ is no header");
+      return value;
+    },
+    z
+      .record(z.string(), text)
+      .refine((fields) => Object.keys(fields).length <= MAX_HEADERS, `expected at most ${MAX_HEADERS} headers`)
+      .nullable(),
+  )
   .optional()
   .meta({
     description: "Header fields beside those that are set anyway.",
@@ -48,8 +61,8 @@ export const emailBody = z.object({
   cc: recipients.nullish(),
   bcc: recipients.nullish().meta({ description: "Get the message, which says nothing of them." }),
   subject: text,
-  text: text.nullish(),
-  html: text.nullish(),
+  text: content.nullish(),
+  html: content.nullish(),
   reply_to: address.nullish(),
   headers,
   attachments: z.array(attachment).max(MAX_ATTACHMENTS).nullish(),
