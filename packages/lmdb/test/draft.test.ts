@@ -82,15 +82,18 @@ it("counts the commits of others exactly, also while it commits itself and looks
   expect(mine.foreignCommits()).toBe(0);
   let isOver = false;
   const counts: number[] = [];
-  const look = (): void => {
-    counts.push(mine.foreignCommits());
-    if (!isOver) setImmediate(look);
+  const look = async (): Promise<void> => {
+    while (!isOver) {
+      counts.push(mine.foreignCommits());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   };
-  look();
+  const looking = look();
 
   await Promise.all([put(mine), put(theirs)]);
 
   isOver = true;
+  await looking;
   expect(mine.foreignCommits()).toBe(100);
   expect(counts.every((count, index) => index === 0 || count >= (counts[index - 1] ?? 0))).toBe(true);
   await mine.close();
