@@ -4,7 +4,6 @@ import { domainToASCII, domainToUnicode } from "node:url";
 import type { Mailbox } from "./backend.ts";
 
 const CONTROL = /\p{Cc}/u;
-const NAMED = /^(.*?)\s*<([^<>]*)>$/;
 const QUOTED_NAME = /^"((?:[^"\\]|\\.)*)"$/;
 /** What ends a name, or begins another mailbox, when it stands outside quotes: RFC 5322, 3.4. */
 const NAME_SPECIAL = /[<>",;:\\]/;
@@ -25,9 +24,9 @@ export function readMailbox(text: string): Mailbox | string {
   if (text.includes(ENCODED_WORD)) return `it holds ${ENCODED_WORD}, which mail programs take for an encoded word`;
   const trimmed = text.trim();
   if (trimmed === "") return "an address is missing";
-  const named = NAMED.exec(trimmed);
-  if (named === null) return withAddress("", trimmed);
-  const [, label = "", address = ""] = named;
+  const open = trimmed.lastIndexOf("<");
+  if (open === -1 || trimmed.indexOf(">", open) !== trimmed.length - 1) return withAddress("", trimmed);
+  const [label, address] = [trimmed.slice(0, open).trimEnd(), trimmed.slice(open + 1, -1)];
   const quoted = QUOTED_NAME.exec(label)?.[1];
   const name = (quoted === undefined ? label : quoted.replaceAll(/\\(.)/g, "$1")).trim();
   if (quoted === undefined && NAME_SPECIAL.test(name))

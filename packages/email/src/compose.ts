@@ -3,9 +3,10 @@
 import { randomUUID } from "node:crypto";
 import { domainToASCII } from "node:url";
 import type { Email, Mailbox, Message } from "./backend.ts";
+import { hasLongWord } from "./headers.ts";
 
 /** Text that would not arrive as it is: read as an encoded word, stripped, or in a line longer than 998 bytes. */
-const MISREAD = /=\?|^\s|\s$|\s{70}|\S{900}/;
+const MISREAD = /=\?|^\s|\s$|\s{70}/;
 const WORD_LENGTH = 52; // of an encoded word, as nodemailer has it
 const LINE_END = /\r\n?|\n/g;
 
@@ -16,7 +17,8 @@ export async function compose(email: Email): Promise<Message> {
     import("nodemailer/lib/mime-funcs"),
   ]);
   const id = `${randomUUID()}@${domainToASCII(email.from.address.slice(email.from.address.lastIndexOf("@") + 1))}`;
-  const unstructured = (value: string): string => (MISREAD.test(value) ? encodeWord(value, "Q", WORD_LENGTH) : value); // the composer encodes what is beyond ASCII
+  const unstructured = (value: string): string =>
+    MISREAD.test(value) || hasLongWord(value) ? encodeWord(value, "Q", WORD_LENGTH) : value; // the composer encodes what is beyond ASCII
   const { from, to, cc, bcc, replyTo, subject, text, html } = email;
   const spelled = new Map(email.headers.map(([name]) => [name.toLowerCase(), name]));
   const raw = await new MailComposer({

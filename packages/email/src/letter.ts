@@ -76,7 +76,8 @@ function subjectFault(subject: string): string | undefined {
 
 function twiceFault(headers: Email["headers"]): string | undefined {
   const names = headers.map(([name]) => name.toLowerCase());
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   return twice === undefined ? undefined : `the header ${twice} is there twice`;
 }
 

@@ -10,10 +10,32 @@ const FOLD = /\r?\n(?=[ \t])/g;
 /** The HTML as it was sent: not shown, and no links or images put into it. */
 const OPTIONS = { skipHtmlToText: true, skipTextToHtml: true, skipImageLinks: true, keepCidLinks: true };
 
-/** @param withContent Of the attachments, in base64. */
-export async function parse({ id, recipients, raw }: Message, withContent: boolean): Promise<CaughtJson> {
+/**
+ * One that cannot be read, as a header is larger than the parser takes, comes with what its envelope tells.
+ * @param withContent Of the attachments, in base64.
+ */
+export async function parse(message: Message, withContent: boolean): Promise<CaughtJson> {
   const { simpleParser } = await import("mailparser");
-  const mail = await simpleParser(raw, OPTIONS);
+  const mail = await simpleParser(message.raw, OPTIONS).catch(() => undefined); // it throws for such a one alone
+  return mail === undefined ? unread(message) : read(message, mail, withContent);
+}
+
+function unread({ id, sender, recipients, raw }: Message): CaughtJson {
+  return {
+    id,
+    date: new Date(0).toISOString(),
+    from: sender,
+    to: [...recipients],
+    cc: [],
+    bcc: [],
+    subject: "",
+    headers: {},
+    attachments: [],
+    size: raw.length,
+  };
+}
+
+async function read({ id, recipients, raw }: Message, mail: ParsedMail, withContent: boolean): Promise<CaughtJson> {
   const [to, cc] = [mailboxes(mail.to), mailboxes(mail.cc)];
   const named = new Set([...to, ...cc].map(({ address }) => address));
   return {

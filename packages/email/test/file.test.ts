@@ -83,3 +83,16 @@ it("answers UNAVAILABLE when its folder is gone, and leaves nothing half written
   await outbox.send(message(ID));
   expect(files().length).toBe(1);
 });
+
+it("shows a message whose envelope is damaged, and the others", async () => {
+  const outbox = await reopen();
+  await outbox.send(message(ID));
+  await outbox.send(message(ID.replace("0", "1")));
+  const [envelope = ""] = readdirSync(`${folder}/.mikcar`).filter((name) => name.endsWith(".json"));
+
+  writeFileSync(`${folder}/.mikcar/${envelope}`, "");
+
+  const { messages } = await outbox.listCaught(10, undefined);
+  expect(messages.map(({ raw }) => raw.toString())).toEqual(["Subject: s\r\n\r\nt\r\n", "Subject: s\r\n\r\nt\r\n"]);
+  await outbox.close();
+});

@@ -143,7 +143,7 @@ class FileOutbox implements EmailBackend {
         readFile(this.#message(name)),
         readFile(this.#envelope(name), "utf8"),
       ]);
-      return { ...(JSON.parse(envelope) as Envelope), raw }; // as `send` has written it
+      return { ...readEnvelope(envelope, name), raw };
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
       throw error;
@@ -163,6 +163,15 @@ class FileOutbox implements EmailBackend {
 
   #envelope(name: string): string {
     return join(this.#private, `${name}.json`);
+  }
+}
+
+/** As `send` has written it; of one that is damaged, as when the disk was full, only the id is left. */
+function readEnvelope(text: string, name: string): Envelope {
+  try {
+    return JSON.parse(text) as Envelope;
+  } catch {
+    return { id: name, sender: "", recipients: [] };
   }
 }
 
