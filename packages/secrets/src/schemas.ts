@@ -16,7 +16,7 @@ const value = z
   .refine((text) => text !== "" && Buffer.byteLength(text) <= MAX_VALUE_BYTES, `expected 1 to ${MAX_VALUE_BYTES} bytes`)
   .meta({ description: `Text of 1 to ${MAX_VALUE_BYTES} bytes.` });
 
-export const labelsSchema = z
+const labelRecord = z
   .record(
     z
       .string()
@@ -25,6 +25,12 @@ export const labelsSchema = z
   )
   .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `expected at most ${MAX_LABELS} labels`)
   .meta({ description: "Small facts about the secret; they are not secret." });
+/** A record would lose a label of this name. */
+export const labelsSchema = z.preprocess((value, { addIssue }) => {
+  if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"))
+    addIssue("__proto__ is no label");
+  return value;
+}, labelRecord);
 
 export const createBody = z.object({ value, labels: labelsSchema.optional() });
 export const updateBody = z.object({

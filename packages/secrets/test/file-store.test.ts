@@ -1,6 +1,17 @@
 /** What is peculiar to the encrypted file: its keys, what it notices, and several processes on it. */
 
-import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
 import { runProgram, temporaryFolder } from "@mikcar/devkit";
@@ -151,6 +162,28 @@ describe("the file", () => {
   });
 });
 
+it("stays the file that a link leads to", async () => {
+  await (await start()).create("a", "one", {});
+  symlinkSync(path, `${folder.path}/link.enc`);
+  const backend = await open(configUrl(`file://${folder.path}/link.enc`));
+  opened.push(backend);
+
+  await backend.create("b", "two", {});
+
+  expect(lstatSync(`${folder.path}/link.enc`).isSymbolicLink()).toBe(true);
+  expect(await (await start()).exists("b")).toBe(true);
+});
+
+it("is 503 where a folder has come into its place", async () => {
+  const backend = await start();
+  await backend.create("a", "one", {});
+  rmSync(path);
+  mkdirSync(path);
+
+  await expect(backend.read("a")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await expect(backend.create("b", "two", {})).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});
+
 describe("several processes", () => {
   it("see each other's writes at once, and lose none", async () => {
     const [one, other] = [await start(), await start()];
@@ -243,6 +276,7 @@ describe("another key", () => {
     };
 
     for (const left of [
+      { "": file, ".key": key, ".key.new": Buffer.alloc(0) },
       { "": file, ".key": key, ".key.new": newKey },
       { "": newFile, ".key": key, ".key.new": newKey },
     ]) {

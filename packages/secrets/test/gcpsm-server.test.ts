@@ -99,7 +99,7 @@ describe("who the sidecar is", () => {
     ["no project", "gcpsm://", /no project id/],
     ["a project that is none", "gcpsm://..", /no project id/],
     ["a path that leaves", "gcpsm://my-project/../x", /the path is/],
-    ["an endpoint that is none", "gcpsm://my-project?endpoint=localhost:1", /"endpoint" is/],
+    ["an endpoint that is none", "gcpsm://my-project?endpoint=localhost:1", /"endpoint": expected http/],
   ])("stops the start with %s", async (_what, url, sentence) => {
     await expect(open(configUrl(url))).rejects.toMatchObject({
       code: "CONFIG_ERROR",

@@ -67,6 +67,7 @@ describe.each(["POST", "PUT"])("a %s", (method) => {
     ["half a character", '{"value":"\\ud83d"}', "value"],
     ["labels that are a list", { value: "x", labels: ["a"] }, "labels"],
     ["a label that is a number", { value: "x", labels: { a: 1 } }, "labels.a"],
+    ["a label that a record would lose", '{"value":"x","labels":{"__proto__":"x"}}', "labels"],
     ["an empty label", { value: "x", labels: { a: "" } }, "labels.a"],
     ["a label of several lines", { value: "x", labels: { a: "b\nc" } }, "labels.a"],
     ["a label with a name that is none", { value: "x", labels: { " ": "b" } }, "labels. "],

@@ -107,6 +107,33 @@ describe("a server that does not answer", () => {
   });
 });
 
+describe("a server that is no Vault, or a slow one", () => {
+  it.each<[string, object]>([
+    ["nothing", {}],
+    ["a secret without its metadata", { data: { data: { value: "x" } } }],
+  ])("is 502 when it answers 200 with %s, and nothing counts as written", async (_what, body) => {
+    const port = await listen(() => undefined, 200, {}, body);
+    const client = await startHttp("token=x", `127.0.0.1:${port}`);
+
+    const answers = [await client.get("/secret/a"), await client.create("a", "v4lu3"), await ask(client.url, "/ready")];
+
+    expect(answers.map(({ status }) => status)).toEqual([502, 502, 503]);
+  });
+
+  it("is 503 when its answer does not come to an end", async () => {
+    const http = createServer((_request, response) => {
+      response.writeHead(200, { "Content-Type": "application/json" });
+      const drip = setInterval(() => response.write(" "), 50);
+      response.once("close", () => clearInterval(drip));
+    });
+    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+    close.push(() => http.close());
+    const client = await startHttp("token=x", `127.0.0.1:${(http.address() as AddressInfo).port}`);
+
+    expect((await client.get("/secret/a")).status).toBe(503);
+  });
+});
+
 describe("who the sidecar is", () => {
   it("is refused with a token that is not known, and says so in the log alone", async () => {
     const client = await startHttp("token=s.hushhushhushhush");
@@ -285,6 +312,32 @@ describe("what others have stored", () => {
 
     expect(names).toEqual(["fine"]);
   });
+});
+
+it("takes labels that it can keep, and refuses the others before anything is written", async () => {
+  const client = await startHttp(`token=${server.token}`);
+
+  const [created, refused] = [
+    await client.create("a", "one", { team: "R&D, ümläut 🔑" }),
+    await client.create("b", "one", { team: "R&D\u00a0Paris" }),
+  ];
+
+  expect([created.status, refused.status, refused.json.code]).toEqual([201, 501, "UNSUPPORTED"]);
+  expect((await client.update("a", "two", { team: "x\u200by" })).status).toBe(501);
+  expect((await client.get("/secret/a")).json).toMatchObject({ value: "one", labels: { team: "R&D, ümläut 🔑" } });
+  expect((await client.get("/exists/b")).json.exists).toBe(false);
+});
+
+it("takes many updates of one secret at once, from two sidecars", async () => {
+  const [one, other] = [await start(`token=${server.token}`), await start(`token=${server.token}`)];
+  await one.create("a", "0", {});
+
+  const results = await Promise.all(
+    Array.from({ length: 30 }, (_, at) => (at % 2 === 0 ? one : other).update("a", String(at + 1), undefined)),
+  );
+
+  expect(results).toEqual(results.map(() => true));
+  expect((await one.read("a"))?.version).toBe("31");
 });
 
 describe("where the secrets are", () => {

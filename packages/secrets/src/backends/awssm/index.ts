@@ -29,6 +29,9 @@ export const open: Open<SecretsBackend> = async (url) => {
   const timeoutMs = url.integer("timeout_ms", 5000, { min: 1, max: 600_000 });
   const recoveryDays = url.integer("recovery_days", 0, { max: 30 });
   if (recoveryDays > 0 && recoveryDays < 7) throw configError('parameter "recovery_days": AWS takes 7 to 30, or 0');
+  if (endpoint !== "" && URL.parse(endpoint)?.username !== "") {
+    throw configError('parameter "endpoint": expected http:// or https:// with a host, and no login');
+  }
   const prefix = prefixOf(url);
   const sdk = await optional("@aws-sdk/client-secrets-manager", () => import("@aws-sdk/client-secrets-manager"));
   const client = new sdk.SecretsManagerClient({
@@ -187,8 +190,9 @@ class AwsSecrets implements SecretsBackend {
     const TagKeys = before.filter((key) => tags.every(({ Key }) => Key !== key));
     const { TagResourceCommand, UntagResourceCommand } = this.#sdk;
     await attempt(async () => {
-      if (tags.length > 0) await this.#client.send(new TagResourceCommand({ SecretId, Tags: [...tags] }));
+      // In this order, as a secret has no room for both.
       if (TagKeys.length > 0) await this.#client.send(new UntagResourceCommand({ SecretId, TagKeys }));
+      if (tags.length > 0) await this.#client.send(new TagResourceCommand({ SecretId, Tags: [...tags] }));
     });
   }
 }

@@ -5,7 +5,7 @@
  * The newest 10 versions of each secret are kept.
  */
 
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { type ConfigUrl, configError, type Open } from "@mikcar/core";
 import type { Entry, Labels, Page, Secret, SecretsBackend, Version } from "../../backend.ts";
 import { fileKeys, keyOfVariable, keyPath, makeKeyFile } from "./key.ts";
@@ -23,7 +23,7 @@ export const open: Open<SecretsBackend> = async (url) => {
 
 /** @throws CONFIG_ERROR without one. */
 export function filePath({ path }: ConfigUrl): string {
-  if (path !== "" && !path.endsWith("/")) return path;
+  if (path !== "" && !path.endsWith("/")) return existsSync(path) ? realpathSync(path) : path; // not the link to it
   throw configError("file: expected the path of a file, as in file:///var/lib/mikcar/secrets.enc");
 }
 

@@ -8,12 +8,13 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { configError, type Env, readSecret } from "@mikcar/core";
+import { configError, type Env, isMikcarError, readSecret } from "@mikcar/core";
 
 const KEY_BYTES = 32;
 const HOW = "make one with: openssl rand -hex 32";
@@ -41,7 +42,20 @@ export function newKeyPath(path: string): string {
 
 /** The keys beside a file, of which one opens it: two when a change of the key was cut off. @throws CONFIG_ERROR as `keyOfFile`. */
 export function fileKeys(path: string): Buffer[] {
-  return [keyOfFile(keyPath(path)), keyOfFile(newKeyPath(path))].filter((key) => key !== undefined);
+  const key = keyOfFile(keyPath(path));
+  return [key, key === undefined ? keyOfFile(newKeyPath(path)) : keyIfWhole(newKeyPath(path))].filter(
+    (one) => one !== undefined,
+  );
+}
+
+/** As `keyOfFile`; undefined too for a file that holds no key, as the other one opens the secrets then. */
+function keyIfWhole(path: string): Buffer | undefined {
+  try {
+    return keyOfFile(path);
+  } catch (error) {
+    if (isMikcarError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Undefined when there is no such file. @throws CONFIG_ERROR when others can read it, or it holds no key. */
@@ -60,7 +74,7 @@ export function keyOfFile(path: string): Buffer | undefined {
 export function makeKeyFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}`;
-  writeKeyFile(draft, randomBytes(KEY_BYTES));
+  writeDraft(draft, randomBytes(KEY_BYTES));
   try {
     linkSync(draft, path); // with its content, or not at all
     syncFolder(path);
@@ -71,8 +85,15 @@ export function makeKeyFile(path: string): void {
   }
 }
 
-/** It is on the disk when this returns. */
+/** Whole or not at all, and on the disk when this returns. */
 export function writeKeyFile(path: string, key: Buffer): void {
+  const draft = `${path}.${process.pid}`;
+  writeDraft(draft, key);
+  renameSync(draft, path);
+  syncFolder(path);
+}
+
+function writeDraft(path: string, key: Buffer): void {
   const file = openSync(path, "w", 0o600);
   try {
     writeSync(file, `${key.toString("hex")}\n`);

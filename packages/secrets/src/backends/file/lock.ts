@@ -18,7 +18,7 @@ export async function locked<T>(path: string, work: () => Promise<T>): Promise<T
   try {
     return await work();
   } finally {
-    rmSync(path, { force: true });
+    if (ownerOf(path) === processName(process.pid)) rmSync(path, { force: true });
   }
 }
 
@@ -50,11 +50,16 @@ function removeStale(path: string, aside: string): void {
 }
 
 function isStale(path: string): boolean {
+  const owner = ownerOf(path);
+  return owner !== undefined && owner !== processName(Number.parseInt(owner, 10));
+}
+
+/** Undefined when nobody holds it. */
+function ownerOf(path: string): string | undefined {
   try {
-    const owner = readFileSync(path, "utf8");
-    return owner !== processName(Number.parseInt(owner, 10));
+    return readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }

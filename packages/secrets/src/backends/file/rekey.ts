@@ -21,7 +21,8 @@ export async function rekeyFile(path: string, env: Env): Promise<string> {
   }
   return locked(lockPath(path), async () => {
     const { content, key } = await openWith(path, oldKey === undefined ? fileKeys(path) : [oldKey]);
-    if (oldKey === undefined) settle(path, key);
+    // An earlier change may have been cut off before its last step: then the right key is in the new file.
+    if (oldKey === undefined) writeKeyFile(keyPath(path), key);
     const next = { ...content, generation: content.generation + 1 };
     if (newKey === undefined) return withKeyFile(path, next);
     await replaceFile(path, next, newKey);
@@ -33,18 +34,10 @@ export async function rekeyFile(path: string, env: Env): Promise<string> {
 async function withKeyFile(path: string, content: Content): Promise<string> {
   const key = randomBytes(32);
   writeKeyFile(newKeyPath(path), key);
-  syncFolder(path);
   await replaceFile(path, content, key);
   renameSync(newKeyPath(path), keyPath(path));
   syncFolder(path);
   return `"${path}" has a new key, in "${keyPath(path)}"; keep a copy of it elsewhere`;
-}
-
-/** An earlier change of the key may have been cut off before its last step: the new key file is the right one then. */
-function settle(path: string, key: Buffer): void {
-  writeKeyFile(`${keyPath(path)}.settled`, key);
-  renameSync(`${keyPath(path)}.settled`, keyPath(path));
-  syncFolder(path);
 }
 
 async function openWith(path: string, keys: readonly Buffer[]): Promise<{ content: Content; key: Buffer }> {

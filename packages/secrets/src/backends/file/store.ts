@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { configError, type MikcarError, unavailable } from "@mikcar/core";
+import { configError, isMikcarError, type MikcarError, unavailable } from "@mikcar/core";
 import { Book } from "../../book.ts";
 import { locked } from "./lock.ts";
 import { type Content, type Fault, seal, unseal } from "./seal.ts";
@@ -85,6 +85,8 @@ export class SecretsFile {
         throw this.#unavailable("it is older than what was here before; start anew if it was put back on purpose");
       }
       this.#known = found;
+    } catch (error) {
+      throw this.#translate(error);
     } finally {
       this.#loading = undefined;
     }
@@ -123,7 +125,7 @@ export class SecretsFile {
         const results = await this.#writeGroup(group);
         group.forEach(({ resolve }, at) => resolve(results[at] ?? false));
       } catch (error) {
-        for (const { reject } of group) reject(error);
+        for (const { reject } of group) reject(this.#translate(error));
       }
     }
     this.#writing = undefined;
@@ -143,6 +145,12 @@ export class SecretsFile {
   async #replace(book: Book, generation: number): Promise<void> {
     await replaceFile(this.#path, { generation, pages: book.pages() }, this.#key);
     this.#known = { book, generation, identity: identityOf(this.#path) };
+  }
+
+  /** What the file system throws, as an error of ours. */
+  #translate(error: unknown): MikcarError {
+    if (isMikcarError(error)) return error;
+    return unavailable(`"${this.#path}": ${(error as Error).message}`, { cause: error });
   }
 
   #unavailable(sentence: string): MikcarError {

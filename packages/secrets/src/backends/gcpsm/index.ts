@@ -38,8 +38,8 @@ function prefixOf({ path }: ConfigUrl): string {
 function serverOf(endpoint: string): { apiEndpoint?: string; port?: number; protocol?: string } {
   if (endpoint === "") return {};
   const url = URL.parse(endpoint);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw configError(`parameter "endpoint" is "${endpoint}"; expected http:// or https:// with a host`);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "") {
+    throw configError('parameter "endpoint": expected http:// or https:// with a host, and no login');
   }
   const protocol = url.protocol.slice(0, -1);
   return { apiEndpoint: url.hostname, port: Number(url.port || (protocol === "https" ? 443 : 80)), protocol };

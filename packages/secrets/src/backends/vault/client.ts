@@ -3,7 +3,7 @@
 import http from "node:http";
 import https from "node:https";
 import { optional } from "@mikcar/core";
-import { translate, type VaultFault } from "./translate.ts";
+import { translate, VaultFault } from "./translate.ts";
 
 /** What its KV 2 calls answer: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 */
 export interface ReadSecret {
@@ -54,8 +54,11 @@ interface HashiVault {
 
 /** The axios instance inside it. */
 interface AxiosInstance {
-  (request: { url: string; method: string; headers: Record<string, string>; data: unknown }): Promise<unknown>;
+  (request: { url: string; method: string; headers: Record<string, string>; data: unknown }): Promise<{
+    readonly data: unknown;
+  }>;
   readonly defaults: Record<string, unknown>;
+  readonly interceptors: { readonly request: { use(change: (request: object) => object): void } };
 }
 
 export interface ServerOptions {
@@ -67,6 +70,7 @@ export interface ServerOptions {
 
 /** Enough for a busy sidecar; what is more waits for one of these. */
 const MAX_SOCKETS = 32;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024; // a folder may list very many names
 
 export class VaultClient {
   readonly #vault: HashiVault;
@@ -86,7 +90,14 @@ export class VaultClient {
       ? new https.Agent({ ...options, ...(ca === undefined ? {} : { ca }) })
       : new http.Agent(options);
     // A redirect would carry the token along, to wherever it leads: a standby that redirects counts as standby.
-    Object.assign(vault.instance.defaults, { httpAgent: agent, httpsAgent: agent, maxRedirects: 0 });
+    Object.assign(vault.instance.defaults, {
+      httpAgent: agent,
+      httpsAgent: agent,
+      maxRedirects: 0,
+      maxContentLength: MAX_ANSWER_BYTES,
+    });
+    // Its own time limit begins anew with each byte.
+    vault.instance.interceptors.request.use((request) => ({ ...request, signal: AbortSignal.timeout(timeoutMs) }));
     return new VaultClient(vault, agent);
   }
 
@@ -99,17 +110,21 @@ export class VaultClient {
     }
   }
 
-  /** The library's own `updateKVSecret` prints the request, token and value, when it fails; so this is it without that. */
-  write(token: string, path: string, data: object, cas: number): Promise<unknown> {
+  /**
+   * The library's own `updateKVSecret` prints the request, token and value, when it fails; so this is it without that.
+   * @returns The version that was written. @throws VaultFault.
+   */
+  async write(token: string, path: string, data: object, cas: number): Promise<number> {
     const headers = { "X-Vault-Token": token };
-    return this.call((vault) =>
+    const answer = await this.call((vault) =>
       vault.instance({ url: path, method: "post", headers, data: { options: { cas }, data } }),
     );
+    const version = (answer.data as { data?: { version?: unknown } } | undefined)?.data?.version;
+    if (typeof version === "number") return version;
+    throw new VaultFault(200, "its answer is not that of Vault");
   }
 
   close(): void {
     this.#agent.destroy();
   }
 }
-
-export type { VaultFault };

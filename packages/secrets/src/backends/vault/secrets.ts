@@ -1,6 +1,7 @@
 /** The secrets of one mount; see https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 */
 
-import type { MikcarError } from "@mikcar/core";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type MikcarError, unsupported } from "@mikcar/core";
 import type { Entry, Labels, Page, Secret, SecretsBackend, Version } from "../../backend.ts";
 import { inParallel } from "../../in-parallel.ts";
 import { folderOf, isName } from "../../name.ts";
@@ -8,8 +9,10 @@ import type { ReadSecret, SecretMetadata, VaultClient } from "./client.ts";
 import type { Login } from "./login.ts";
 import { toMikcarError, VaultFault } from "./translate.ts";
 
-/** How often a write is tried when others write the same secret in between. */
+/** How often a write is tried when other sidecars write the same secret in between. */
 const MAX_ATTEMPTS = 10;
+/** What Vault keeps as metadata, by Go's `unicode.IsPrint`. */
+const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u;
 
 export class VaultSecrets implements SecretsBackend {
   readonly #client: VaultClient;
@@ -17,6 +20,8 @@ export class VaultSecrets implements SecretsBackend {
   readonly #mount: string;
   /** Of every name in the mount. */
   readonly #base: string;
+  /** By name: the last of the writes of this process, which go one after the other. */
+  readonly #writes = new Map<string, Promise<unknown>>();
 
   constructor(client: VaultClient, login: Login, mount: string, prefix: string) {
     this.#client = client;
@@ -26,7 +31,8 @@ export class VaultSecrets implements SecretsBackend {
   }
 
   async ping(): Promise<void> {
-    await this.#run((token) => this.#client.call((vault) => vault.lookupSelfToken(token)));
+    const facts = await this.#run((token) => this.#client.call((vault) => vault.lookupSelfToken(token)));
+    if (typeof facts.ttl !== "number") throw toMikcarError(new VaultFault(200, "its answer is not that of Vault"));
   }
 
   async close(): Promise<void> {
@@ -38,6 +44,9 @@ export class VaultSecrets implements SecretsBackend {
     if (version !== undefined && !/^[1-9]\d{0,15}$/.test(version)) return undefined;
     const found = await this.#readVersion(name, version);
     if (found === undefined || found.data === null) return undefined;
+    if (typeof found.data !== "object" || typeof found.metadata?.version !== "number") {
+      throw toMikcarError(new VaultFault(200, "its answer is not that of Vault"));
+    }
     const { created_time, version: number, custom_metadata } = found.metadata;
     // The first version is as old as the secret; of a later one only the metadata knows.
     const createdTime =
@@ -53,6 +62,16 @@ export class VaultSecrets implements SecretsBackend {
   }
 
   async create(name: string, value: string, labels: Labels): Promise<boolean> {
+    refuseLabels(labels);
+    return this.#inTurn(name, () => this.#create(name, value, labels));
+  }
+
+  async update(name: string, value: string, labels: Labels | undefined): Promise<boolean> {
+    refuseLabels(labels ?? {});
+    return this.#inTurn(name, () => this.#update(name, value, labels));
+  }
+
+  async #create(name: string, value: string, labels: Labels): Promise<boolean> {
     for (let attempt = 0, cas = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (await this.#write(name, value, cas)) {
         // A new secret has none, unless it was deleted by others with its metadata left.
@@ -66,11 +85,14 @@ export class VaultSecrets implements SecretsBackend {
     return false; // others keep creating and deleting it
   }
 
-  async update(name: string, value: string, labels: Labels | undefined): Promise<boolean> {
+  async #update(name: string, value: string, labels: Labels | undefined): Promise<boolean> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const metadata = await this.#metadata(name);
       if (metadata === undefined || !isLive(metadata)) return false;
-      if (!(await this.#write(name, value, metadata.current_version))) continue;
+      if (!(await this.#write(name, value, metadata.current_version))) {
+        await sleep(Math.random() * 20 * (attempt + 1)); // so that sidecars do not meet again
+        continue;
+      }
       if (labels !== undefined) await this.#setLabels(name, labels);
       return true;
     }
@@ -155,6 +177,17 @@ export class VaultSecrets implements SecretsBackend {
     }
   }
 
+  async #inTurn<T>(name: string, write: () => Promise<T>): Promise<T> {
+    const before = this.#writes.get(name) ?? Promise.resolve();
+    const mine = before.then(write, write);
+    this.#writes.set(name, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#writes.get(name) === mine) this.#writes.delete(name);
+    }
+  }
+
   /** False when the secret has another version than `cas`; 0: it has one. */
   async #write(name: string, value: string, cas: number): Promise<boolean> {
     const path = `${this.#mount}/data/${this.#base}${name}`;
@@ -202,6 +235,13 @@ export class VaultSecrets implements SecretsBackend {
       throw error instanceof VaultFault ? toMikcarError(error) : error;
     }
   }
+}
+
+/** @throws UNSUPPORTED for one that Vault does not take. */
+function refuseLabels(labels: Labels): void {
+  const wrong = Object.entries(labels).find(([, value]) => !PRINTABLE.test(value));
+  if (wrong !== undefined)
+    throw unsupported(`labels.${wrong[0]}: Vault takes printable characters and plain spaces alone`);
 }
 
 /** A secret with the one field `value` is that value; any other comes as its JSON. */
