@@ -108,7 +108,8 @@ describe("who the sidecar is", () => {
     ["AccessDeniedException", 400, 502],
     ["UnrecognizedClientException", 400, 502],
     ["ExpiredTokenException", 400, 502],
-    ["LimitExceededException", 400, 503],
+    ["LimitExceededException", 400, 502],
+    ["ThrottlingException", 400, 503],
     ["InternalServiceError", 500, 503],
   ])("is told %s, which is %i from AWS and %i from here, and nothing of its text", async (code, from, expected) => {
     const recorder = await startRecorder(() => [from, { __type: code, message: "words of AWS" }]);
@@ -202,6 +203,20 @@ describe("what others have stored", () => {
     expect((await (await start()).list("", {})).map(({ name }) => name)).toEqual(["fine"]);
   });
 
+  it("may have no value yet: then it is absent, and can be created", async () => {
+    await direct().send(new CreateSecretCommand({ Name: "a" }));
+    const backend = await start();
+
+    expect([await backend.read("a"), await backend.exists("a"), await backend.list("", {})]).toEqual([
+      undefined,
+      false,
+      [],
+    ]);
+    expect(await backend.create("a", "one", { team: "x" })).toBe(true);
+    expect(await backend.read("a")).toMatchObject({ value: "one", labels: { team: "x" } });
+    expect(await backend.create("a", "two", {})).toBe(false);
+  });
+
   it("is seen by the next read when it changes", async () => {
     const [one, other] = [await start(), await start()];
     await one.create("a", "one", {});
@@ -242,6 +257,7 @@ it("lets a deleted secret be restored where the URL asks for it, and its name is
 it.each([
   ["recovery_days=3", /AWS takes 7 to 30/],
   ["timeout_ms=0", /"timeout_ms" is "0"/],
+  ["endpoint=http://u:hush@127.0.0.1", /"endpoint": expected http.*no login/],
 ])("stops the start with %s", async (parameters, sentence) => {
   await expect(open(configUrl(`awssm://eu-west-1?${parameters}`))).rejects.toMatchObject({
     code: "CONFIG_ERROR",

@@ -175,6 +175,7 @@ it("is absent while its newest version is disabled", async () => {
     [],
   ]);
   expect((await backend.read("a", "1"))?.value).toBe("one");
-  expect(await backend.update("a", "three", undefined)).toBe(true);
+  expect([await backend.update("a", "three", undefined), await backend.remove("a")]).toEqual([false, false]);
+  expect(await backend.create("a", "three", {})).toBe(true);
   expect((await backend.versions("a"))?.map(({ version }) => version)).toEqual(["3", "1"]);
 });

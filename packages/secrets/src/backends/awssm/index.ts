@@ -1,13 +1,14 @@
 /**
  * Secrets in AWS Secrets Manager: `awssm://region[/prefix]`, without a region that of the environment or the profile.
  * Who the sidecar is, AWS's own chain finds: variables, profiles, web identity, containers, instances.
- * `endpoint`: of another server that speaks this protocol; `timeout_ms` (5000) of a call;
+ * `endpoint`: of another server that speaks this protocol; `timeout_ms` (5000) of an attempt, of which a call has three at most;
  * `recovery_days`: a deleted secret can be restored for so long, and its name is taken meanwhile; 0, the default: it is gone.
  */
 
 import { isUtf8 } from "node:buffer";
 import type * as Sdk from "@aws-sdk/client-secrets-manager";
 import type {
+  DescribeSecretCommandOutput,
   GetSecretValueCommandOutput,
   SecretListEntry,
   SecretsManagerClient,
@@ -103,7 +104,7 @@ class AwsSecrets implements SecretsBackend {
     const command = new this.#sdk.CreateSecretCommand(request);
     // InvalidRequestException: it waits for its deletion.
     const made = await unless(["ResourceExistsException", "InvalidRequestException"], () => this.#client.send(command));
-    return made !== undefined;
+    return made !== undefined || this.#createEmpty(name, value, request.Tags);
   }
 
   async update(name: string, value: string, labels: Labels | undefined): Promise<boolean> {
@@ -143,7 +144,7 @@ class AwsSecrets implements SecretsBackend {
       }
     });
     return found
-      .filter(({ name }) => isName(name) && name > after)
+      .filter(({ name, version }) => version !== "" && isName(name) && name > after)
       .sort(byName)
       .slice(0, limit);
   }
@@ -166,12 +167,26 @@ class AwsSecrets implements SecretsBackend {
     return found.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
   }
 
-  /** Undefined when it is absent, or waits for its deletion. */
+  /** True when others have made it without a value, and it has this one now. */
+  async #createEmpty(name: string, value: string, tags: readonly Tag[]): Promise<boolean> {
+    const found = await this.#describe(name);
+    if (found === undefined || found.DeletedDate !== undefined || hasValue(found)) return false;
+    const command = new this.#sdk.PutSecretValueCommand({ SecretId: this.#base + name, SecretString: value });
+    await attempt(() => this.#client.send(command));
+    await this.#replaceTags(name, tags);
+    return true;
+  }
+
+  /** Undefined when it is absent, waits for its deletion, or has no value. */
   async #facts(name: string): Promise<Facts | undefined> {
-    const command = new this.#sdk.DescribeSecretCommand({ SecretId: this.#base + name });
-    const found = await unless(ABSENT, () => this.#client.send(command));
-    if (found === undefined || found.DeletedDate !== undefined) return undefined;
+    const found = await this.#describe(name);
+    if (found === undefined || found.DeletedDate !== undefined || !hasValue(found)) return undefined;
     return { createdAt: found.CreatedDate, labels: labelsOf(found.Tags ?? []) };
+  }
+
+  async #describe(name: string): Promise<DescribeSecretCommandOutput | undefined> {
+    const command = new this.#sdk.DescribeSecretCommand({ SecretId: this.#base + name });
+    return unless(ABSENT, () => this.#client.send(command));
   }
 
   /** A policy may allow reading values, and not this. */
@@ -195,6 +210,10 @@ class AwsSecrets implements SecretsBackend {
       if (tags.length > 0) await this.#client.send(new TagResourceCommand({ SecretId, Tags: [...tags] }));
     });
   }
+}
+
+function hasValue({ VersionIdsToStages = {} }: DescribeSecretCommandOutput): boolean {
+  return Object.values(VersionIdsToStages).some((stages) => stages.includes(CURRENT));
 }
 
 interface Facts {

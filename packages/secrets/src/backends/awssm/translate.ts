@@ -12,7 +12,7 @@ interface AwsError {
 
 /** These quote what was wrong. */
 const QUOTES_INPUT = new Set(["ValidationException", "InvalidParameterException"]);
-const OVERLOADED = new Set(["ThrottlingException", "TooManyRequestsException", "LimitExceededException"]);
+const OVERLOADED = new Set(["ThrottlingException", "TooManyRequestsException"]);
 
 /** What AWS says of a secret that is not there, or waits for its deletion. */
 export const ABSENT: readonly string[] = ["ResourceNotFoundException", "InvalidRequestException"];

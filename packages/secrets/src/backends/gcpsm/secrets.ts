@@ -93,23 +93,20 @@ export class GcpSecrets implements SecretsBackend {
       client.createSecret(request, this.#options),
     );
     if (made === undefined) {
-      if (!(await this.#isAbandoned(name))) return false;
+      if (!(await this.#isFree(name))) return false;
       await this.#setLabels(name, labels);
     }
     try {
       return await this.#addVersion(name, value);
     } catch (error) {
-      // Without a version it is no secret yet, and stands in the way of the next attempt.
-      await this.#connection.unless([NOT_FOUND], (client) =>
-        client.deleteSecret({ name: this.#path(name) }, this.#options),
-      );
+      if (made !== undefined) await this.#removeEmpty(name);
       throw error;
     }
   }
 
   async update(name: string, value: string, labels: Labels | undefined): Promise<boolean> {
     if (labels !== undefined) refuseLabels(labels);
-    if (!(await this.#addVersion(name, value))) return false;
+    if (!(await this.exists(name)) || !(await this.#addVersion(name, value))) return false;
     if (labels !== undefined) await this.#setLabels(name, labels);
     return true;
   }
@@ -197,13 +194,22 @@ export class GcpSecrets implements SecretsBackend {
     return found;
   }
 
-  async #isAbandoned(name: string): Promise<boolean> {
+  /** Whether there is nothing of it but a secret without a version that counts. */
+  async #isFree(name: string): Promise<boolean> {
     const [secret, version] = await Promise.all([
       this.#secret(name),
       this.#version(`${this.#path(name)}/versions/latest`),
     ]);
-    if (secret === undefined || version !== undefined) return false;
+    if (secret === undefined) return false;
+    if (version !== undefined) return !isEnabled(version);
     return Date.now() - timeOf(secret.createTime).getTime() > ABANDONED_MS;
+  }
+
+  /** Without a version it is no secret yet, and stands in the way of the next attempt. */
+  async #removeEmpty(name: string): Promise<void> {
+    const path = this.#path(name);
+    if ((await this.#version(`${path}/versions/latest`)) !== undefined) return; // it came through, or another one's did
+    await this.#connection.unless([NOT_FOUND], (client) => client.deleteSecret({ name: path }, this.#options));
   }
 
   async #addVersion(name: string, value: string): Promise<boolean> {
