@@ -14,9 +14,9 @@ import type {
   SecretsManagerClient,
   Tag,
 } from "@aws-sdk/client-secrets-manager";
-import { type ConfigUrl, configError, isMikcarError, type Open, optional, unsupported } from "@mikcar/core";
+import { configError, isMikcarError, type Open, optional, unsupported } from "@mikcar/core";
 import type { Entry, Labels, Page, Secret, SecretsBackend, Version } from "../../backend.ts";
-import { byName, folderOf, isName, nameFault } from "../../name.ts";
+import { byName, folderOf, isName, prefixOf } from "../../name.ts";
 import { ABSENT, attempt, NO_VERSION, unless } from "./translate.ts";
 
 /** What a tag may hold: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html */
@@ -49,13 +49,6 @@ export const open: Open<SecretsBackend> = async (url) => {
   });
   return new AwsSecrets(sdk, client, prefix, recoveryDays);
 };
-
-function prefixOf({ path }: ConfigUrl): string {
-  const prefix = path.replaceAll(/^\/|\/$/g, "");
-  const fault = prefix === "" ? undefined : nameFault(prefix);
-  if (fault === undefined) return prefix;
-  throw configError(`awssm: the path is "${prefix}": ${fault}`);
-}
 
 class AwsSecrets implements SecretsBackend {
   readonly #sdk: typeof Sdk;

@@ -5,9 +5,9 @@
  * absent: where Google chooses; `timeout_ms` (5000) of a call.
  */
 
-import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
+import { configError, type Open, optional } from "@mikcar/core";
 import type { SecretsBackend } from "../../backend.ts";
-import { nameFault } from "../../name.ts";
+import { prefixOf } from "../../name.ts";
 import { Connection } from "./connection.ts";
 import { GcpSecrets } from "./secrets.ts";
 
@@ -27,13 +27,6 @@ export const open: Open<SecretsBackend> = async (url) => {
   const connection = new Connection(() => new SecretManagerServiceClient({ ...server, fallback: true }));
   return new GcpSecrets(connection, { project: url.host, prefix, timeoutMs, locations });
 };
-
-function prefixOf({ path }: ConfigUrl): string {
-  const prefix = path.replaceAll(/^\/|\/$/g, "");
-  const fault = prefix === "" ? undefined : nameFault(prefix);
-  if (fault === undefined) return prefix;
-  throw configError(`gcpsm: the path is "${prefix}": ${fault}`);
-}
 
 function serverOf(endpoint: string): { apiEndpoint?: string; port?: number; protocol?: string } {
   if (endpoint === "") return {};

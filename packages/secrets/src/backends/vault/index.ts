@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { type ConfigUrl, configError, type Open, readSecret, type Warn } from "@mikcar/core";
 import type { SecretsBackend } from "../../backend.ts";
-import { nameFault } from "../../name.ts";
+import { nameFault, prefixOf } from "../../name.ts";
 import { VaultClient } from "./client.ts";
 import { Login, type Method } from "./login.ts";
 import { VaultSecrets } from "./secrets.ts";
@@ -49,12 +49,6 @@ function loginMethod(url: ConfigUrl): Method {
   if (roleId !== "") return { type: "approle", roleId, secretId, mount: mount("approle") };
   if (token !== "") return { type: "token", token };
   throw configError("vault: set VAULT_TOKEN, or give role_id and secret_id (AppRole), or role (Kubernetes)");
-}
-
-/** The path of the URL: all names lie below it. */
-function prefixOf({ path }: ConfigUrl): string {
-  const prefix = path.replaceAll(/^\/|\/$/g, "");
-  return prefix === "" ? "" : pathOf("the path", prefix);
 }
 
 function pathOf(what: string, text: string): string {
