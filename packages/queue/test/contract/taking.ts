@@ -74,6 +74,30 @@ export function taking({ client, name }: Current): void {
     await client().post(`/ack/${queue}/${encodeURIComponent(again.json.message.id)}`);
   });
 
+  it("loses nothing to 60 clients that hang up at random moments, and holds nothing for them", async () => {
+    const queue = name();
+    const rounds = Array.from({ length: 60 }, (_, round) => round);
+
+    await Promise.all(
+      rounds.map(async (round) => {
+        const leaving = await request(`/queue/pop/${queue}?timeout=30&ack=manual&visibility=1`);
+        setTimeout(() => leaving.resetAndDestroy(), Math.random() * 40);
+        await client().post(`/push/${queue}`, round);
+        await until("the client has left", () => leaving.closed);
+      }),
+    );
+
+    const acknowledged: number[] = [];
+    while (acknowledged.length < rounds.length) {
+      const { json } = await client().get(`/pop/${queue}?timeout=10&ack=manual`);
+      const { status } = await client().post(`/ack/${queue}/${encodeURIComponent(json.message.id)}`);
+      expect(status).toBe(200);
+      acknowledged.push(json.message.payload);
+    }
+    expect(acknowledged.toSorted((one, other) => one - other)).toEqual(rounds);
+    expect((await client().get(`/pop/${queue}?timeout=0`)).json.message).toBeNull();
+  }, 30_000);
+
   it("takes a message for good when its answer is written", async () => {
     const queue = name();
     await client().post(`/push/${queue}`, 1);
