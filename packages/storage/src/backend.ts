@@ -70,6 +70,15 @@ export interface ListQuery {
 
 export type ListedObject = Pick<ObjectInfo, "path" | "size" | "lastModified" | "eTag">;
 
+/** What a write leaves: as much as every store tells without being asked once more. */
+export type Written = Pick<ObjectInfo, "size" | "eTag">;
+
+export interface SignedUrl {
+  readonly url: string;
+  /** What a request to it must carry, beside what it carries anyway. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** In byte order of the UTF-8 path. */
 export interface Page {
   readonly objects: readonly ListedObject[];
@@ -93,21 +102,16 @@ export interface StorageBackend extends Backend {
    * nothing is left behind. The conditions and the write are one atomic step.
    * @throws PRECONDITION_FAILED
    */
-  put(
-    path: string,
-    body: AsyncIterable<Buffer>,
-    headers: ObjectHeaders,
-    conditions?: Preconditions,
-  ): Promise<ObjectInfo>;
+  put(path: string, body: AsyncIterable<Buffer>, headers: ObjectHeaders, conditions?: Preconditions): Promise<Written>;
   /** @returns false when there was nothing. @throws PRECONDITION_FAILED */
   delete(path: string, conditions?: Preconditions): Promise<boolean>;
   /** What is absent counts as done. One failure does not keep the others from being deleted. */
   deleteMany(paths: readonly string[]): Promise<DeleteReport>;
   list(query: ListQuery): Promise<Page>;
   /** With its headers, over whatever is at `to`; both may be the same. @returns undefined when there is nothing at `from`. */
-  copy(from: string, to: string): Promise<ObjectInfo | undefined>;
+  copy(from: string, to: string): Promise<Written | undefined>;
   /** As `copy`; `from` goes away once `to` is there. A crash may leave both, never neither. */
-  move(from: string, to: string): Promise<ObjectInfo | undefined>;
+  move(from: string, to: string): Promise<Written | undefined>;
   /** A URL of the store's own; undefined where there is none, and then the sidecar signs one of its own. */
-  presign(method: "GET" | "PUT", path: string, expiresAt: Date): Promise<string | undefined>;
+  presign(method: "GET" | "PUT", path: string, expiresAt: Date): Promise<SignedUrl | undefined>;
 }

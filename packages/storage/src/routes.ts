@@ -10,7 +10,7 @@ import {
   type Reply,
   type Routes,
 } from "@mikcar/core";
-import type { ObjectHeaders, ObjectInfo, StorageBackend } from "./backend.ts";
+import type { ObjectHeaders, ObjectInfo, StorageBackend, Written } from "./backend.ts";
 import { checksums, verified } from "./checksum.ts";
 import { isUnchanged, readConditions, readRequest } from "./conditional.ts";
 import { checkPath, checkPrefix, pathFault } from "./path.ts";
@@ -113,9 +113,9 @@ async function presignObject(storage: StorageBackend, call: Call): Promise<Reply
     ? await call.json(presignRequest)
     : presignRequest.parse({});
   const expiresAt = new Date(Math.floor(Date.now() / 1000 + seconds) * 1000); // signatures know no fractions
-  const url =
-    (await storage.presign(method, path, expiresAt)) ?? call.signUrl(method, `/storage/object/${path}`, expiresAt);
-  return { body: { url, expires_at: expiresAt.toISOString() } };
+  const signed = await storage.presign(method, path, expiresAt);
+  const url = signed?.url ?? call.signUrl(method, `/storage/object/${path}`, expiresAt);
+  return { body: { url, expires_at: expiresAt.toISOString(), headers: signed?.headers ?? {} } };
 }
 
 async function list(storage: StorageBackend, call: Call, below: string): Promise<Reply> {
@@ -136,9 +136,9 @@ async function fromTo(call: Call): Promise<{ from: string; to: string }> {
   return { from: checkPath(from, "from path"), to: checkPath(to, "to path") };
 }
 
-function transferred(status: string, from: string, to: string, info: ObjectInfo | undefined): Reply {
-  if (info === undefined) throw notFound(from);
-  return { body: { status, from, to, size: info.size, e_tag: `"${info.eTag}"` } };
+function transferred(status: string, from: string, to: string, written: Written | undefined): Reply {
+  if (written === undefined) throw notFound(from);
+  return { body: { status, from, to, size: written.size, e_tag: `"${written.eTag}"` } };
 }
 
 /** What a client may know of a failure inside an answer that as a whole is none. */

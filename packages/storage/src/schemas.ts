@@ -46,4 +46,8 @@ export const batchDeleted = z.object({
   errors: z.array(z.object({ path: z.string(), error: z.string(), code: z.string() })),
 });
 
-export const presigned = z.object({ url: z.string(), expires_at: z.iso.datetime() });
+export const presigned = z.object({
+  url: z.string(),
+  expires_at: z.iso.datetime(),
+  headers: z.record(z.string(), z.string()).describe("What the request to the URL must carry; mostly nothing"),
+});

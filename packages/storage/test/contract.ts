@@ -1,11 +1,19 @@
 /** What the storage interface means, whatever is behind it. */
 
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type { ObjectBody, ObjectHeaders, ObjectInfo, Page, Slice, StorageBackend } from "../src/backend.ts";
+import type { ObjectBody, ObjectHeaders, ObjectInfo, Page, Slice, StorageBackend, Written } from "../src/backend.ts";
+
+/**
+ * Every difference we accept, by name.
+ * tag-of-bytes: the entity tag is made of the bytes, so the same bytes written again have the same one.
+ */
+export type Quirk = "tag-of-bytes";
 
 export interface Harness {
   /** Fresh and empty. */
   open(): Promise<StorageBackend>;
+  /** Each with the reason. */
+  readonly quirks?: Readonly<Partial<Record<Quirk, string>>>;
 }
 
 export const PLAIN: ObjectHeaders = { contentType: "text/plain", metadata: {} };
@@ -26,7 +34,7 @@ export async function collect(body: ObjectBody): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-export function put(storage: StorageBackend, path: string, text: string | Buffer = path): Promise<ObjectInfo> {
+export function put(storage: StorageBackend, path: string, text: string | Buffer = path): Promise<Written> {
   return storage.put(path, stream(text), PLAIN);
 }
 
@@ -70,8 +78,14 @@ export function storageContract(name: string, harness: Harness): void {
 
         const info = await storage.head("a/b.html");
 
-        expect(info).toEqual(created);
-        expect(info).toMatchObject({ path: "a/b.html", size: 8, ...headers });
+        expect(info).toEqual({
+          path: "a/b.html",
+          size: 8,
+          lastModified: expect.any(Date),
+          eTag: created.eTag,
+          ...headers,
+        });
+        expect(created.size).toBe(8);
         expect(Math.abs(Date.now() - Number(info?.lastModified))).toBeLessThan(60_000);
         expect(await text(storage, "a/b.html")).toBe("<p>hello");
       });
@@ -96,7 +110,10 @@ export function storageContract(name: string, harness: Harness): void {
       });
 
       it("has another entity tag after every write, even of the same bytes", async () => {
-        const tags = [await put(storage, "x", "same"), await put(storage, "x", "same")].map(({ eTag }) => eTag);
+        const bodies = harness.quirks?.["tag-of-bytes"] === undefined ? ["same", "same"] : ["one", "other"];
+
+        const tags: string[] = [];
+        for (const body of bodies) tags.push((await put(storage, "x", body)).eTag);
 
         expect(new Set(tags).size).toBe(2);
       });
@@ -366,12 +383,12 @@ export function storageContract(name: string, harness: Harness): void {
 
         const copied = await storage.copy("from", "to/there");
 
-        expect(copied).toMatchObject({ path: "to/there", size: 5, ...headers });
-        expect(await storage.head("to/there")).toEqual(copied);
+        expect(copied?.size).toBe(5);
+        expect(await storage.head("to/there")).toMatchObject({ size: 5, eTag: copied?.eTag, ...headers });
         expect(await text(storage, "from")).toBe("bytes");
         const moved = await storage.move("from", "moved");
-        expect(moved).toMatchObject({ path: "moved", size: 5, ...headers });
-        expect(await storage.head("moved")).toEqual(moved);
+        expect(moved?.size).toBe(5);
+        expect(await storage.head("moved")).toMatchObject({ size: 5, eTag: moved?.eTag, ...headers });
         expect(await text(storage, "moved")).toBe("bytes");
         expect(await storage.head("from")).toBeUndefined();
         expect(await paths(storage)).toEqual(["moved", "to/there"]);

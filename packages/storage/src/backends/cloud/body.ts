@@ -1,0 +1,45 @@
+/** Bytes that come from a store behind a network. */
+
+import type { Readable } from "node:stream";
+
+/**
+ * A response as the seam wants it. Node's own iterator of a stream leaves the connection open when it is stopped before
+ * its first step, as for a reader who is gone by then; this one never does.
+ * @param translate Makes the error of a client library one of ours.
+ */
+export function bodyOf(stream: Readable, translate: (error: unknown) => Error): AsyncIterable<Buffer> {
+  const chunks = stream.iterator({ destroyOnReturn: true }) as AsyncIterableIterator<Buffer>; // no encoding is set: bytes
+  const iterator: AsyncIterator<Buffer> = {
+    next: async () => {
+      try {
+        return await chunks.next();
+      } catch (error) {
+        throw translate(error);
+      }
+    },
+    return: async () => {
+      stream.destroy();
+      return { done: true, value: undefined };
+    },
+  };
+  stream.on("error", () => {}); // told by `next`; who has stopped reading does not want to know
+  return { [Symbol.asyncIterator]: () => iterator };
+}
+
+/** `length` bytes of `body` after the first `skip`; the rest is not waited for. */
+export async function* cut(body: AsyncIterable<Buffer>, skip: number, length: number): AsyncGenerator<Buffer> {
+  let from = skip;
+  let left = length;
+  for await (const chunk of body) {
+    const piece = chunk.subarray(from, from + left);
+    from = Math.max(0, from - chunk.length);
+    left -= piece.length;
+    if (piece.length > 0) yield piece;
+    if (left === 0) return;
+  }
+}
+
+/** Stops a body that nobody has begun to read, or wants no more of. */
+export async function drop(body: AsyncIterable<Buffer>): Promise<void> {
+  await body[Symbol.asyncIterator]().return?.();
+}
