@@ -12,7 +12,7 @@ afterEach(() => folder.remove());
 /** Runs a program that logs two lines and then does this. */
 function logThen(last: string): Promise<Ending> {
   const file = `${folder.path}/program.mjs`;
-  const log = new URL("../dist/log.js", import.meta.url).href;
+  const log = new URL("../dist/index.js", import.meta.url).href;
   writeFileSync(
     file,
     `import { createLog } from ${JSON.stringify(log)};

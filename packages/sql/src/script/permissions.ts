@@ -1,8 +1,8 @@
 /** The options under which Node starts a child: it can read its own code, and neither write, spawn nor start threads. */
 
-import { createRequire } from "node:module";
+import { createRequire, findPackageJSON } from "node:module";
 import { existsSync, realpathSync } from "node:fs";
-import { dirname, join, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Where isolated-vm's loader looks for the kind of Linux it is on, and the child's silenced standard error. */
@@ -11,11 +11,11 @@ const SYSTEM_FILES = ["/etc/alpine-release", "/dev/null"];
 /** @param module The child's program. */
 export function childPermissions(module: URL): string[] {
   const require = createRequire(module);
-  const own = dirname(dirname(fileURLToPath(module)));
+  const manifest = findPackageJSON(module) as string; // it says that these are ES modules
+  const own = codeFolder(dirname(manifest), fileURLToPath(module));
   const names = ["isolated-vm", "acorn"];
   const packages = names.map((name) => modulesFolder(realpathSync(require.resolve(name))));
   const searched = (require.resolve.paths("acorn") ?? []).filter((path) => existsSync(path));
-  const manifest = join(own, "..", "package.json"); // it says that these are ES modules
   const places = [own, manifest, ...searched].flatMap((path) => [path, realpathSync(path)]);
   const readable = new Set([...places, ...packages, ...SYSTEM_FILES]);
   return [
@@ -24,6 +24,12 @@ export function childPermissions(module: URL): string[] {
     "--disable-warning=PERM0001", // --allow-addons: isolated-vm is one, and a script cannot load any
     ...[...readable].map((path) => `--allow-fs-read=${path}`),
   ];
+}
+
+/** `src` or `dist` of the package. */
+function codeFolder(root: string, file: string): string {
+  const [folder = ""] = relative(root, file).split(sep);
+  return join(root, folder);
 }
 
 /** The outermost `node_modules` of a path, since packages link to each other within it; else the file's folder. */

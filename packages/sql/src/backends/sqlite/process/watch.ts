@@ -7,6 +7,7 @@
 
 import { readSync, writeSync } from "node:fs";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
+import { siblingModule } from "../../../channel.ts";
 
 const WATCH_FD = 4;
 
@@ -26,7 +27,7 @@ export interface Watch {
 /** Starts the thread. */
 export function startWatch(): Watch {
   const running = new Int32Array(new SharedArrayBuffer(4)).fill(NOT_YET);
-  const thread = new Worker(new URL(import.meta.url), { workerData: running, resourceLimits: LIMITS });
+  const thread = new Worker(siblingModule("watch", import.meta.url), { workerData: running, resourceLimits: LIMITS });
   thread.unref();
   return {
     running,
