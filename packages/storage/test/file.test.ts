@@ -20,6 +20,7 @@ import { open } from "../src/backends/file/index.ts";
 import { Index, newRecord, type ObjectRecord } from "../src/backends/file/records.ts";
 import { Names } from "../src/backends/file/names.ts";
 import { broken, list, PLAIN, paths, put, read, storageContract, stream, text } from "./contract.ts";
+import { storageWire } from "./wire.ts";
 
 const folders: { remove(): void }[] = [];
 function freshFolder(): string {
@@ -31,7 +32,9 @@ afterEach(() => folders.splice(0).forEach((folder) => folder.remove()));
 
 const openAt = (path: string): Promise<StorageBackend> => open(configUrl(fileUrl(path)));
 
-storageContract("file", { open: () => openAt(freshFolder()) });
+const harness = { open: () => openAt(freshFolder()) };
+storageContract("file", harness);
+storageWire("file", harness);
 
 describe("the file backend", () => {
   let root: string;
