@@ -15,3 +15,6 @@ enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache
  * ten thousand calls that wait cost half as much again: measured, 240 instead of 160 MiB.
  */
 setFlagsFromString("--semi-space-growth-factor=1");
+
+/** lmdb brings msgpackr, which would load a library of its own to decode what nothing here encodes. */
+process.env["MSGPACKR_NATIVE_ACCELERATION_DISABLED"] ??= "true";

@@ -3,13 +3,13 @@
 import type { ServerResponse } from "node:http";
 import type { Writable } from "node:stream";
 import { promisify } from "node:util";
-import { createGzip, gzip } from "node:zlib";
 import { discardRest } from "./body.ts";
 import type { HttpCall } from "./call.ts";
 import { errorBody, MikcarError } from "./errors.ts";
 import type { Reply } from "./routes.ts";
 
-const gzipBuffer = promisify(gzip);
+/** Loaded with the first answer that is zipped. */
+const zlib = (): typeof import("node:zlib") => process.getBuiltinModule("node:zlib");
 const GZIP_FROM_BYTES = 1024;
 /** Up to this size header and body leave as one string in one write; latin1 maps bytes one to one. */
 const ONE_WRITE_BYTES = 16_384;
@@ -92,7 +92,7 @@ function sendWhole(
 }
 
 async function sendZipped(call: HttpCall, status: number, head: string[], body: string | Buffer): Promise<void> {
-  const small = await gzipBuffer(body);
+  const small = await promisify(zlib().gzip)(body);
   if (call.response.destroyed) throw clientGone();
   const length = head.indexOf("Content-Length"); // the handler's, of what is not sent now
   if (length !== -1) head.splice(length, 2);
@@ -182,7 +182,7 @@ function written(stream: Writable, chunk: Buffer): Promise<void> {
 }
 
 async function* zipped(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const gzip = createGzip();
+  const gzip = zlib().createGzip();
   const feed = async (): Promise<void> => {
     for await (const chunk of source) await written(gzip, chunk);
     gzip.end();
