@@ -38,7 +38,7 @@ export function readAll(request: IncomingMessage, limitBytes: number): Promise<B
 export async function* readStream(
   request: IncomingMessage,
   limitBytes: number,
-  onProgress: () => void,
+  onProgress: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
   let size = 0;
   try {
@@ -46,7 +46,7 @@ export async function* readStream(
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > limitBytes) throw payloadTooLarge(limitBytes);
-      onProgress();
+      onProgress(chunk.length);
       yield chunk;
     }
   } catch (error) {

@@ -10,7 +10,7 @@ import { badRequest, MikcarError, payloadTooLarge } from "./errors.ts";
 import { parseJson } from "./json.ts";
 import type { Log } from "./log.ts";
 import type { Call } from "./routes.ts";
-import type { UrlSigner } from "./signing.ts";
+import type { Caller } from "./callers.ts";
 
 /** What all calls of a server share. */
 export interface CallContext {
@@ -19,7 +19,6 @@ export interface CallContext {
   readonly maxObjectBytes: number;
   /** Where signed URLs point: scheme, host and port; undefined: where the caller reached this server. */
   readonly publicUrl: string | undefined;
-  readonly signer: UrlSigner;
   readonly log: Log;
 }
 
@@ -42,6 +41,9 @@ export class HttpCall implements Call {
   isAnswered = false;
   params: Readonly<Record<string, string | undefined>> = NO_PARAMS;
   queryString = "";
+  /** Set before the handler runs. */
+  caller: Caller | undefined;
+  canWrite = true;
   /** The client waits for `100 Continue` before it sends the body. */
   awaitsContinue = false;
   readonly #context: CallContext;
@@ -121,20 +123,30 @@ export class HttpCall implements Call {
   async bytes(): Promise<Buffer> {
     const { maxBodyBytes } = this.#context;
     this.#beginBody(maxBodyBytes);
-    return readAll(this.request, maxBodyBytes);
+    const body = await readAll(this.request, maxBodyBytes);
+    this.caller?.receive(body.length);
+    return body;
   }
 
   stream(): AsyncIterable<Buffer> {
     const { maxObjectBytes } = this.#context;
     this.#beginBody(maxObjectBytes);
-    return readStream(this.request, maxObjectBytes, () => this.touch());
+    return readStream(this.request, maxObjectBytes, (bytes) => {
+      this.caller?.receive(bytes);
+      this.touch();
+    });
+  }
+
+  confine(name: string): void {
+    this.caller?.confine(name);
   }
 
   signUrl(method: "GET" | "PUT", path: string, expiresAt: Date): string {
     const isTls = "encrypted" in this.request.socket;
     const host = HOST.test(this.headers.host ?? "") ? this.headers.host : "localhost";
     const origin = this.#context.publicUrl ?? `${isTls ? "https" : "http"}://${host}`;
-    return origin + this.#context.signer.sign(method, path, expiresAt);
+    if (this.caller === undefined) throw new Error("no caller is known before the route is");
+    return origin + this.caller.signer.sign(method, path, expiresAt);
   }
 
   /** Progress was made: the time limit starts anew. */

@@ -4,16 +4,19 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import findMyWay, { type HTTPMethod } from "find-my-way";
 import { Gate, type GateOptions } from "./auth.ts";
 import { type CallContext, HttpCall } from "./call.ts";
+import type { Caller } from "./callers.ts";
 import { badRequest, isMikcarError, MikcarError, notFound, timeout } from "./errors.ts";
 import { HEALTHY } from "./own.ts";
 import { discardReply, type ExtraHeaders, reportEnd, sendError, sendReply } from "./reply.ts";
-import type { Call, Method, Reply } from "./routes.ts";
+import type { Access, Call, Method, Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 
 export interface Mount {
   /** `/kv`, or empty for the root. */
   readonly prefix: string;
   readonly sidecar: Pick<Sidecar, "routes">;
+  /** For scopes; undefined: open to any token. */
+  readonly service?: string;
 }
 
 export interface DispatcherOptions extends GateOptions, CallContext {}
@@ -29,7 +32,14 @@ export const DEFAULTS = {
   drainMs: 10_000,
 } as const;
 
-type Handle = (call: Call) => Promise<Reply>;
+interface Target {
+  readonly handle: (call: Call) => Promise<Reply>;
+  readonly service: string | undefined;
+  readonly access: Access;
+}
+
+/** Of a route that says nothing. */
+const STRICTEST: Access = { needs: "write" };
 
 const METHODS: readonly Method[] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 const CORS_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Range, X-Trace-Id, Idempotency-Key";
@@ -51,10 +61,11 @@ export class Dispatcher {
   constructor(mounts: readonly Mount[], options: DispatcherOptions) {
     this.#options = options;
     this.#gate = new Gate(options);
-    for (const { prefix, sidecar } of mounts) {
-      for (const { method, path, handle } of sidecar.routes) {
+    for (const { prefix, sidecar, service } of mounts) {
+      for (const { method, path, handle, spec } of sidecar.routes) {
         const pattern = prefix + path.replace(/\*\w+$/, "*");
-        this.#router.on(method as HTTPMethod, pattern, () => undefined, handle);
+        const target: Target = { handle, service, access: spec.access ?? STRICTEST };
+        this.#router.on(method as HTTPMethod, pattern, () => undefined, target);
       }
     }
     this.#sweeper = setInterval(() => this.#sweep(), Math.min(1000, Math.max(10, options.timeoutMs / 10)));
@@ -110,8 +121,8 @@ export class Dispatcher {
     if (preflight !== undefined) return preflight;
     if (request.headers.host === undefined && request.httpVersion === "1.1")
       throw badRequest("the Host header is missing");
-    const refusal = this.#gate.refuse(request);
-    if (refusal !== undefined) throw refusal;
+    const caller = this.#gate.admit(request);
+    call.caller = caller;
 
     const found = this.#router.find(method, url);
     if (found === null) return this.#miss(call, miss);
@@ -119,7 +130,9 @@ export class Dispatcher {
       throw badRequest("the path has a % that is not followed by two hexadecimal digits of UTF-8");
     call.params = found.params;
     call.queryString = found.searchParams as unknown as string;
-    return (found.store as Handle)(call);
+    const target = found.store as Target;
+    if (!caller.isUnlimited) allow(caller, target, call);
+    return target.handle(call);
   }
 
   #miss(call: HttpCall, miss: Miss): Reply | Promise<Reply> | undefined {
@@ -198,6 +211,14 @@ export class Dispatcher {
       "call failed",
     );
   }
+}
+
+/** @throws FORBIDDEN when the caller's token does not open this route, or this name. */
+function allow(caller: Caller, { service, access }: Target, call: HttpCall): void {
+  if (service === undefined) return;
+  caller.allow(service, access);
+  call.canWrite = caller.canWrite(service);
+  if (access.confine?.startsWith(":") === true) caller.confine(call.param(access.confine.slice(1)));
 }
 
 /** Open to everybody, and asked often: it comes before all else. */

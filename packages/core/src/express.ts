@@ -1,11 +1,11 @@
 /** Express, for the application's own middleware, and our dispatcher inside anybody's Express application. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Callers } from "./callers.ts";
 import { DEFAULTS, Dispatcher, noRoute } from "./dispatch.ts";
 import { isMikcarError, MikcarError } from "./errors.ts";
 import { createLog, type Log } from "./log.ts";
 import type { Sidecar } from "./service.ts";
-import { UrlSigner } from "./signing.ts";
 
 /** An Express middleware, told without Express's types, which this package does not force upon its users. */
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void;
@@ -13,6 +13,8 @@ export type Middleware = (request: IncomingMessage, response: ServerResponse, ne
 export interface RouterOptions {
   /** Asked of every call when given. Absent: whoever reaches the application reaches the service. */
   readonly authToken?: string;
+  /** Tokens with scopes, as JSON: what `SIDECAR_TOKENS` holds. */
+  readonly tokens?: string;
   /** Default 30 000. */
   readonly timeoutMs?: number;
   /** Default 10 MiB. */
@@ -28,15 +30,14 @@ export interface RouterOptions {
  * the service does not know is passed on. The application closes the sidecar when it ends.
  */
 export async function sidecarRouter(sidecar: Sidecar, options: RouterOptions = {}): Promise<Middleware> {
-  const dispatcher = new Dispatcher([{ prefix: "", sidecar }], {
+  const dispatcher = new Dispatcher([{ prefix: "", sidecar, service: sidecar.name }], {
     ...DEFAULTS,
     corsOrigins: [],
     loopbackHostOnly: false,
     sameOriginOnly: false,
     publicUrl: undefined,
     ...options,
-    authToken: options.authToken,
-    signer: new UrlSigner(options.authToken),
+    callers: new Callers(options.authToken, options.tokens),
     log: options.log ?? (await createLog("error")),
   });
   return (request, response, next) => {

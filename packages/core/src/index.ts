@@ -31,7 +31,7 @@ export { type Documented, openApi, type OpenApiDocument } from "./openapi.ts";
 export { optional } from "./optional.ts";
 export { compareUtf8 } from "./order.ts";
 export { processName } from "./process-name.ts";
-export type { BodySpec, Call, Handler, Method, Reply, Route, Routes, Spec } from "./routes.ts";
+export type { Access, BodySpec, Call, Handler, Method, Need, Reply, Route, Routes, Spec } from "./routes.ts";
 export { type Command, type Offer, type Program, run, runService, type Startable } from "./run.ts";
 export { type Server, SidecarBuilder } from "./server.ts";
 export { packageVersion } from "./version.ts";

@@ -34,6 +34,10 @@ export interface Call {
   stream(): AsyncIterable<Buffer>;
   /** The time limit starts anew, `milliseconds` longer than it is: for a call that waits on purpose. */
   extend(milliseconds: number): void;
+  /** False: the caller's token only reads. Where a route is open to reading, and one of its ways is not. */
+  readonly canWrite: boolean;
+  /** Holds a name that the call uses against the prefix of the caller's token. @throws FORBIDDEN */
+  confine(name: string): void;
   /** An absolute URL for `path` that needs no token until `expiresAt`. @param path As in the route, with its prefix, decoded. */
   signUrl(method: "GET" | "PUT", path: string, expiresAt: Date): string;
 }
@@ -60,10 +64,25 @@ export type Handler<B> = (backend: B, call: Call) => Promise<Reply>;
 /** What a body is: JSON of a schema, raw bytes, or `text/event-stream`. */
 export type BodySpec = ZodType | "bytes" | "events";
 
+/** What a token must allow. */
+export type Need = "read" | "write";
+
+/** What a route asks of a token with scopes. */
+export interface Access {
+  readonly needs: Need;
+  /**
+   * What is held against the token's prefix: a route parameter (`:key`), the names that the handler gives to `call.confine`,
+   * or nothing, as the route uses no names. Absent: it reaches all there is, so a token with a prefix is refused.
+   */
+  readonly confine?: `:${string}` | "handler" | "nothing";
+}
+
 /** A route in words and schemas: what `/openapi.json` and `/docs` are made from. */
 export interface Spec {
   readonly summary: string;
   readonly description?: string;
+  /** Absent: it needs a scope that writes, and a token without a prefix. */
+  readonly access?: Access;
   readonly query?: ZodObject;
   /** Request headers with a meaning here, each with its sentence. */
   readonly headers?: Readonly<Record<string, string>>;

@@ -7,6 +7,7 @@ import { createLog, type Log } from "./log.ts";
 import { type Backend, type Service, type Sidecar, urlFromEnv } from "./service.ts";
 import { SidecarBuilder, type Server } from "./server.ts";
 import { packageVersion } from "./version.ts";
+import { followTokenFiles } from "./token-files.ts";
 import { helpText, readSettings, type Settings } from "./settings.ts";
 
 /** After this a second signal ends the process at once. */
@@ -74,6 +75,7 @@ async function main(program: Program, args: readonly string[]): Promise<void> {
   for (const warning of settings.warnings) log.warn({}, warning);
   const sidecars = await openAll(chosen, settings, log);
   const server = await serve(sidecars, settings, log);
+  if (!settings.noAuth) followTokenFiles(settings.env, settings.hasTokenFlag, server, log);
   closeOnSignal(server, log);
   for (const { name: service, backend, url } of sidecars)
     log.info({ service, prefix: `/${service}`, backend, url }, "serving");
@@ -115,6 +117,7 @@ async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log)
   const builder = new SidecarBuilder()
     .host(settings.host)
     .authToken(settings.authToken)
+    .tokens(settings.tokens)
     .timeoutMs(settings.timeoutMs)
     .drainMs(settings.drainMs)
     .maxBodyBytes(settings.maxBodyBytes)

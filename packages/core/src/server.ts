@@ -2,6 +2,7 @@
 
 import type { Server as HttpServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Callers } from "./callers.ts";
 import { DEFAULTS, Dispatcher, type Miss, noRoute } from "./dispatch.ts";
 import { configError } from "./errors.ts";
 import { createFallback, fallbackError, type Middleware } from "./express.ts";
@@ -9,7 +10,6 @@ import { httpServer, isLoopback, listenSocket, listenTcp, tcpUrl } from "./liste
 import { createLog, type Log } from "./log.ts";
 import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
-import { UrlSigner } from "./signing.ts";
 import { ownRoutes } from "./own.ts";
 import { VERSION } from "./version.ts";
 
@@ -20,6 +20,10 @@ const GRACE_MS = 500;
 export interface Server {
   /** `http://127.0.0.1:3001`, or undefined when it listens on a Unix socket only. */
   readonly url: string | undefined;
+  /** Another token that opens everything, from the next call on. @throws CONFIG_ERROR for an empty one. */
+  setAuthToken(token: string): void;
+  /** Other tokens with scopes, from the next call on. @throws CONFIG_ERROR, and changes nothing, as `tokens` of the builder. */
+  setTokens(json: string): void;
   /** Stops accepting, lets open calls end within the drain time, then closes every backend. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -29,6 +33,7 @@ interface Settings {
   host: string;
   socketPath: string | undefined;
   authToken: string | undefined;
+  tokens: string | undefined;
   noAuth: boolean;
   timeoutMs: number;
   maxBodyBytes: number;
@@ -49,6 +54,7 @@ export class SidecarBuilder {
     host: "127.0.0.1",
     socketPath: undefined,
     authToken: undefined,
+    tokens: undefined,
     noAuth: false,
     corsOrigins: [],
     publicUrl: undefined,
@@ -73,6 +79,11 @@ export class SidecarBuilder {
   /** Undefined or empty: no token, so loopback only. */
   authToken(token: string | undefined): this {
     return this.#set({ authToken: token || undefined });
+  }
+
+  /** Tokens with scopes: the JSON that `SIDECAR_TOKENS` holds. Undefined or empty: none. @throws CONFIG_ERROR from `serve`. */
+  tokens(json: string | undefined): this {
+    return this.#set({ tokens: json || undefined });
   }
 
   /** Answers everybody who reaches the address. */
@@ -133,9 +144,9 @@ export class SidecarBuilder {
   /** Resolves once it listens. @throws CONFIG_ERROR when the address cannot be used; the sidecars stay open then. */
   async serve(): Promise<Server> {
     const settings = this.#settings;
-    const { authToken, noAuth, host } = settings;
-    const token = noAuth ? undefined : authToken;
-    const isOpen = token === undefined;
+    const { authToken, tokens, noAuth, host } = settings;
+    const callers = noAuth ? new Callers(undefined) : new Callers(authToken, tokens);
+    const isOpen = callers.anybody !== undefined;
     const isLocal = isLoopback(host);
     if (isOpen && !isLocal && !noAuth) {
       throw configError(
@@ -145,9 +156,12 @@ export class SidecarBuilder {
     const log = settings.log ?? (await createLog());
     if (isOpen && !isLocal)
       log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
-    const shared = { ...settings, authToken: token, signer: new UrlSigner(token), log, sameOriginOnly: isOpen };
+    const shared = { ...settings, callers, log, sameOriginOnly: isOpen };
     const own = { prefix: "", sidecar: { routes: ownRoutes(this.#sidecars, VERSION) } };
-    const mounts = [own, ...this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar }))];
+    const mounts = [
+      own,
+      ...this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar, service: sidecar.name })),
+    ];
     const miss = missHandler(this.#middleware);
     const listen = async (isSocket: boolean): Promise<Listener> => {
       const dispatcher = new Dispatcher(mounts, { ...shared, loopbackHostOnly: isOpen && isLocal && !isSocket });
@@ -171,7 +185,7 @@ export class SidecarBuilder {
         throw error;
       }
     }
-    return runningServer(listeners, this.#sidecars, settings.drainMs);
+    return runningServer(listeners, this.#sidecars, settings.drainMs, callers);
   }
 
   #set(settings: Partial<Settings>): this {
@@ -206,7 +220,12 @@ function missHandler(middleware: readonly Middleware[]): Miss {
   };
 }
 
-function runningServer(listeners: readonly Listener[], sidecars: readonly Sidecar[], drainMs: number): Server {
+function runningServer(
+  listeners: readonly Listener[],
+  sidecars: readonly Sidecar[],
+  drainMs: number,
+  callers: Callers,
+): Server {
   let closing: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     await Promise.all(listeners.map((listener) => shut(listener, drainMs)));
@@ -214,6 +233,11 @@ function runningServer(listeners: readonly Listener[], sidecars: readonly Sideca
   };
   return {
     url: listeners.map(({ server }) => tcpUrl(server)).find((url) => url !== undefined),
+    setAuthToken: (token) => {
+      if (token === "") throw configError("an empty token would open everything to everybody; give one");
+      callers.setToken(token);
+    },
+    setTokens: (json) => callers.setTokens(json),
     close: () => (closing ??= end()),
   };
 }

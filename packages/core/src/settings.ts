@@ -5,6 +5,7 @@ import { DEFAULTS } from "./dispatch.ts";
 import { type Env, readSecret } from "./env.ts";
 import { configError } from "./errors.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { readTokens } from "./tokens.ts";
 
 export interface Settings {
   /** Names of the services asked for by flag. */
@@ -18,6 +19,10 @@ export interface Settings {
   readonly host: string;
   readonly socketPath: string | undefined;
   readonly authToken: string | undefined;
+  /** It came as a flag, so no file changes it. */
+  readonly hasTokenFlag: boolean;
+  /** The JSON of `SIDECAR_TOKENS`, checked. */
+  readonly tokens: string | undefined;
   readonly logLevel: LogLevel;
   readonly timeoutMs: number;
   readonly drainMs: number;
@@ -63,10 +68,11 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
   const seconds = (name: string, fallbackMs: number): number =>
     number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
   const noAuth = isSet("no-auth");
-  const authToken = token(text("auth-token") || readSecret(env, "SIDECAR_TOKEN") || readSecret(env, "AUTH_TOKEN"));
+  const oneToken = text("auth-token") ? checkToken(text("auth-token")) : authToken(env);
+  const tokens = readSecret(env, "SIDECAR_TOKENS");
+  if (tokens !== undefined) readTokens(tokens);
   const emptyToken =
-    authToken === undefined ? ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "") : undefined;
-  refuseScopedTokens(env);
+    oneToken === undefined ? ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "") : undefined;
 
   return {
     chosen: isSet("all") ? serviceNames : serviceNames.filter(isSet),
@@ -78,7 +84,9 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     port: port === undefined ? undefined : portNumber(port, text("port") === undefined ? "PORT" : "--port"),
     host: (text("host") || env["HOST"] || "127.0.0.1").replace(/^\[(.*)\]$/, "$1"),
     socketPath: text("socket"),
-    authToken,
+    authToken: oneToken,
+    hasTokenFlag: Boolean(text("auth-token")),
+    tokens,
     logLevel: level(text("log-level"), env),
     timeoutMs: seconds("TIMEOUT_SECONDS", DEFAULTS.timeoutMs),
     drainMs: seconds("DRAIN_SECONDS", DEFAULTS.drainMs),
@@ -89,7 +97,7 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
     warnings: [
       ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),
-      ...(noAuth && authToken !== undefined ? ["--no-auth: the token that is set is ignored"] : []),
+      ...(noAuth && (oneToken ?? tokens) !== undefined ? ["--no-auth: the token that is set is ignored"] : []),
     ],
   };
 }
@@ -160,17 +168,15 @@ function bytes(env: Env, name: string, fallback: number, max: number): number {
   throw configError(`${name} is "${env[name]}"; expected a whole number of bytes`);
 }
 
-/** A header has no room for white space in a token, so such a token could never be sent. */
-function token(text: string | undefined): string | undefined {
-  if (text === undefined || !/[\s\p{Cc}]/u.test(text)) return text;
-  throw configError("the token holds white space or a control character, which no Authorization header can carry");
+/** The token that opens everything, as the environment has it. @throws CONFIG_ERROR */
+export function authToken(env: Env): string | undefined {
+  return checkToken(readSecret(env, "SIDECAR_TOKEN") || readSecret(env, "AUTH_TOKEN"));
 }
 
-/** A variable that promises protection must not be passed over in silence. */
-function refuseScopedTokens(env: Env): void {
-  const name = ["SIDECAR_TOKENS", "SIDECAR_TOKENS_FILE"].find((known) => env[known]);
-  if (name !== undefined)
-    throw configError(`${name}: scoped tokens are not there yet; use SIDECAR_TOKEN for one token`);
+/** A header has no room for white space in a token, so such a token could never be sent. */
+function checkToken(text: string | undefined): string | undefined {
+  if (text === undefined || !/[\s\p{Cc}]/u.test(text)) return text;
+  throw configError("the token holds white space or a control character, which no Authorization header can carry");
 }
 
 function publicUrl(text: string): string | undefined {

@@ -44,6 +44,21 @@ export const routes: Routes<EchoBackend> = [
   ["GET", "/wait", async (echo, call) => ({ body: await wait(echo, call.signal) }), anything],
   ["GET", "/poll", async (echo, call) => poll(echo, call), anything],
   ["GET", "/told/:count", async (echo, call) => told(echo, Number(call.param("count"))), anything],
+  ["GET", "/read/:name", async () => ({ body: "read" }), { ...anything, access: { needs: "read", confine: ":name" } }],
+  [
+    "POST",
+    "/write/:name",
+    async () => ({ body: "written" }),
+    { ...anything, access: { needs: "write", confine: ":name" } },
+  ],
+  [
+    "GET",
+    "/handler",
+    async (_echo, call) => named(call),
+    { ...anything, access: { needs: "read", confine: "handler" } },
+  ],
+  ["GET", "/sign", async (_echo, call) => sign(call), { ...anything, access: { needs: "read", confine: "nothing" } }],
+  ["GET", "/undecided", async () => ({ body: "done" }), anything],
   ["GET", "/events", async (echo, call) => eventReply(call, ticks(echo, call.ending), 50), anything],
 ];
 
@@ -63,6 +78,19 @@ export const EchoService: Service<EchoBackend> = defineService<EchoBackend>({
   embedded: () => "memory://",
 });
 
+function named(call: Call): Reply {
+  const { name } = call.query(z.object({ name: z.string() }));
+  call.confine(name);
+  return { body: name };
+}
+
+function sign(call: Call): Reply {
+  const { name } = call.query(z.object({ name: z.string() }));
+  return {
+    body: { url: call.signUrl("GET", `/echo/read/${name}`, new Date(Date.now() + 60_000)) },
+  };
+}
+
 export function echoBackend(): EchoBackend {
   return { events: [], ping: async () => undefined, close: async () => undefined };
 }
@@ -76,7 +104,7 @@ export async function serveEcho(
   const log = await keptLog(logged);
   const builder = new SidecarBuilder().port(0).log(log).add(EchoService.fromBackend(backend));
   const server = await adjust(builder).serve();
-  return { url: server.url ?? "", close: () => server.close(), logged, echo: backend };
+  return { ...server, url: server.url ?? "", logged, echo: backend };
 }
 
 export function keptLog(lines: string[]): Promise<Log> {

@@ -1,11 +1,12 @@
 /** The email routes in words, for `/openapi.json` and `/docs`. */
 
-import type { Spec } from "@mikcar/core";
+import type { Access, Spec } from "@mikcar/core";
 import * as schemas from "./schemas.ts";
 
 const specs = {
   send: {
     summary: "Send an email",
+    access: { needs: "write", confine: "nothing" },
     description:
       "Answers when the mail server has taken it for at least one recipient. A repeat after 503 may send it twice when the " +
       "connection was lost at the end. A client that leaves does not stop it.",
@@ -23,6 +24,7 @@ const specs = {
   },
   sendBatch: {
     summary: "Send many emails, each on its own",
+    access: { needs: "write", confine: "nothing" },
     description: "In parallel over pooled connections. What is wrong with one email fails that one alone.",
     headers: {
       "Idempotency-Key": "Counts for each place in the batch: a repeat sends only what has failed.",
@@ -32,6 +34,7 @@ const specs = {
   },
   listOutbox: {
     summary: "The emails that were caught instead of being sent, the newest first",
+    access: { needs: "read" },
     description: "A page has at most 16 MiB of messages, or one.",
     query: schemas.outboxQuery,
     replies: { 200: ["Without the content of attachments", schemas.outboxPage] },
@@ -39,14 +42,16 @@ const specs = {
   },
   getOutbox: {
     summary: "An email that was caught",
+    access: { needs: "read" },
     replies: { 200: ["With its attachments", schemas.outboxEmail] },
     errors: ["NOT_FOUND", "UNSUPPORTED", "UNAVAILABLE"],
   },
   clearOutbox: {
     summary: "Remove the emails that were caught",
+    access: { needs: "write" },
     replies: { 200: ["How many", schemas.cleared] },
     errors: ["UNSUPPORTED", "UNAVAILABLE"],
   },
-} satisfies Record<string, Spec>;
+} satisfies Record<string, Spec & { readonly access: Access }>;
 
 export const spec: Readonly<Record<keyof typeof specs, Spec>> = specs;

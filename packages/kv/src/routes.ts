@@ -16,7 +16,7 @@ import {
 } from "@mikcar/core";
 import { z } from "@mikcar/core/zod";
 import type { Change, Condition, KvBackend, Operation, Result } from "./backend.ts";
-import { glob } from "./glob.ts";
+import { type Glob, glob } from "./glob.ts";
 import * as schemas from "./schemas.ts";
 import { spec } from "./spec.ts";
 import { eTag } from "./value.ts";
@@ -57,6 +57,7 @@ async function getKey(kv: KvBackend, call: Call): Promise<Reply> {
 
 async function getBatch(kv: KvBackend, call: Call): Promise<Reply> {
   const keys = [...new Set((await call.json(schemas.keysBody)).keys)];
+  for (const key of keys) call.confine(key);
   const values = await kv.getMany(keys);
   const body: Record<string, unknown> = Object.create(null) as Record<string, unknown>; // can have a key named __proto__
   keys.forEach((key, index) => {
@@ -68,6 +69,7 @@ async function getBatch(kv: KvBackend, call: Call): Promise<Reply> {
 async function setBatch(kv: KvBackend, call: Call): Promise<Reply> {
   const ttlSeconds = schemas.ttlSeconds(call.query(schemas.ttlQuery).ttl);
   const pairs = schemas.entries(await call.json(z.unknown()));
+  for (const [key] of pairs) call.confine(key);
   const operations = pairs.map(([key, value]): Operation => ({ type: "set", key, value, ttlSeconds }));
   await kv.transact({ conditions: [], operations });
   return { body: { status: "ok", count: pairs.length } };
@@ -92,12 +94,13 @@ async function deleteKey(kv: KvBackend, call: Call): Promise<Reply> {
 
 async function deleteBatch(kv: KvBackend, call: Call): Promise<Reply> {
   const { keys } = await call.json(schemas.keysBody);
+  for (const key of keys) call.confine(key);
   const results = await kv.transact({ conditions: [], operations: keys.map((key) => ({ type: "delete", key })) });
   return { body: { status: "ok", deleted: countTrue(results) } };
 }
 
 async function listKeys(kv: KvBackend, call: Call): Promise<Reply> {
-  const pattern = glob(call.param("pattern"));
+  const pattern = patternOf(call);
   const { limit, cursor } = call.query(schemas.keysQuery);
   if (limit === undefined && cursor === undefined) {
     return { headers: { "Content-Type": "application/json" }, body: keysText(kv.listKeys(pattern)) };
@@ -144,12 +147,13 @@ async function runTx(kv: KvBackend, call: Call): Promise<Reply> {
       ? { type: "set", key: op.set, value: schemas.bytesOf(op.value), ttlSeconds }
       : { type: "increment", key: op.increment, by: op.by ?? 1n, ttlSeconds };
   });
+  for (const { key } of [...conditions, ...operations]) call.confine(key);
   const results = await kv.transact({ conditions, operations });
   return { body: { status: "ok", results: operations.map((operation, index) => txResult(operation, results[index])) } };
 }
 
 async function watchKeys(kv: KvBackend, call: Call): Promise<Reply> {
-  return eventReply(call, eventsOf(await kv.watch(glob(call.param("pattern")), call.ending)));
+  return eventReply(call, eventsOf(await kv.watch(patternOf(call), call.ending)));
 }
 
 async function* eventsOf(changes: AsyncIterable<readonly Change[]>): AsyncGenerator<readonly ServerEvent[]> {
@@ -161,6 +165,13 @@ function txResult(operation: Operation, result: Result | undefined): unknown {
   if (operation.type === "set") return { set: operation.key, e_tag: `"${eTag(operation.value)}"` };
   if (typeof result === "bigint") return { increment: operation.key, value: exactInteger(result) };
   return { del: operation.key, deleted: Number(result) };
+}
+
+/** All that matches begins as the pattern does, up to its first sign with a meaning. */
+function patternOf(call: Call): Glob {
+  const pattern = glob(call.param("pattern"));
+  call.confine(pattern.prefix);
+  return pattern;
 }
 
 function keyOf(call: Call): string {

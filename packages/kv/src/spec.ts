@@ -1,6 +1,6 @@
 /** The kv routes in words, for `/openapi.json` and `/docs`. */
 
-import type { Spec } from "@mikcar/core";
+import type { Access, Spec } from "@mikcar/core";
 import { z } from "@mikcar/core/zod";
 import * as schemas from "./schemas.ts";
 
@@ -12,6 +12,7 @@ const IF_NONE_MATCH = {
 const specs = {
   get: {
     summary: "The value of a key",
+    access: { needs: "read", confine: ":key" },
     description: "text/plain when it is UTF-8, else application/octet-stream. If-None-Match with its tag answers 304.",
     headers: { "If-None-Match": "Tags the caller has; one of them answers 304 without the value." },
     replies: { 200: ["The value", "bytes"], 304: ["The caller has it"] },
@@ -19,12 +20,14 @@ const specs = {
   },
   getBatch: {
     summary: "The values of many keys",
+    access: { needs: "read", confine: "handler" },
     description: 'Text as a string, other bytes as {"base64": "…"}, an absent key as null.',
     body: schemas.keysBody,
     replies: { 200: ["By key", z.record(z.string(), schemas.valueSchema.nullable())] },
   },
   set: {
     summary: "Store the body under a key",
+    access: { needs: "write", confine: ":key" },
     description: "An earlier expiry is gone, unless ttl sets a new one.",
     query: schemas.setQuery,
     headers: { ...IF_MATCH, ...IF_NONE_MATCH },
@@ -34,23 +37,27 @@ const specs = {
   },
   setBatch: {
     summary: "Store many keys, all or nothing",
+    access: { needs: "write", confine: "handler" },
     query: schemas.ttlQuery,
     body: schemas.entriesBody,
     replies: { 200: ["Stored, and durable", schemas.ok.extend({ count: z.int() })] },
   },
   del: {
     summary: "Delete a key",
+    access: { needs: "write", confine: ":key" },
     headers: IF_MATCH,
     replies: { 200: ["deleted: whether it was there", schemas.deleted] },
     errors: ["PRECONDITION_FAILED"],
   },
   delBatch: {
     summary: "Delete many keys, all or nothing",
+    access: { needs: "write", confine: "handler" },
     body: schemas.keysBody,
     replies: { 200: ["deleted: how many were there", schemas.deleted] },
   },
   keys: {
     summary: "Keys that match a pattern, in byte order",
+    access: { needs: "read", confine: "handler" },
     description:
       "* any characters, ? one, [a-z] and [^a-z] one of a set, \\ makes the next one literal. The cost follows the keys " +
       "that share the literal beginning. With limit there is a cursor, null at the end; without it all keys are streamed.",
@@ -59,6 +66,7 @@ const specs = {
   },
   increment: {
     summary: "Add to a number",
+    access: { needs: "write", confine: ":key" },
     description: "Atomic and exact to 64 bits; an absent key counts as 0, and the expiry is kept.",
     query: schemas.incrementQuery,
     replies: { 200: ["The sum", schemas.counted] },
@@ -66,19 +74,23 @@ const specs = {
   },
   exists: {
     summary: "Whether a key is there",
+    access: { needs: "read", confine: ":key" },
     replies: { 200: ["Whether it is", z.object({ exists: z.boolean() })] },
   },
   ttl: {
     summary: "Seconds until a key expires",
+    access: { needs: "read", confine: ":key" },
     replies: { 200: ["Rounded up; -1 without an expiry, -2 when absent", z.object({ ttl: z.int() })] },
   },
   expire: {
     summary: "Set or remove the expiry of a key",
+    access: { needs: "write", confine: ":key" },
     body: schemas.expireBody,
     replies: { 200: ["Done, or no such key", z.object({ status: z.enum(["ok", "key_not_found"]) })] },
   },
   tx: {
     summary: "Conditions and changes of several keys as one step",
+    access: { needs: "write", confine: "handler" },
     description: "All conditions hold and all changes are made, in order; or 412 and none is.",
     body: schemas.txBody,
     replies: { 200: ["All was done, one result each", schemas.txReply] },
@@ -86,12 +98,13 @@ const specs = {
   },
   watch: {
     summary: "What happens to the keys that match a pattern, from now on",
+    access: { needs: "read", confine: "handler" },
     description:
       'Server-sent events set, del and expired, each with {"key": …} as its data. The connection is cut when changes may ' +
       "have been missed, or when the client reads too slowly.",
     replies: { 200: ["Until the client leaves", "events"] },
     errors: ["UNSUPPORTED"],
   },
-} satisfies Record<string, Spec>;
+} satisfies Record<string, Spec & { readonly access: Access }>;
 
 export const spec: Readonly<Record<keyof typeof specs, Spec>> = specs;

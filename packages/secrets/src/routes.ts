@@ -68,6 +68,7 @@ function listBelow(secrets: SecretsBackend, call: Call): Promise<Reply> {
 }
 
 async function list(secrets: SecretsBackend, call: Call, prefix: string): Promise<Reply> {
+  call.confine(prefix === "" ? "" : `${prefix}/`);
   const { limit, cursor } = call.query(schemas.listQuery);
   const isPaged = limit !== undefined;
   // One more than asked for tells whether there is another page.

@@ -3,6 +3,7 @@ import {
   badRequest,
   type Call,
   errorBody,
+  forbidden,
   isMikcarError,
   MikcarError,
   notFound,
@@ -99,6 +100,7 @@ async function moveObject(storage: StorageBackend, call: Call): Promise<Reply> {
 async function deleteBatch(storage: StorageBackend, call: Call): Promise<Reply> {
   const { paths } = await call.json(batch);
   const unique = [...new Set(paths)];
+  for (const path of unique) call.confine(path);
   const { deleted, errors } = await storage.deleteMany(unique.filter((path) => pathFault(path) === undefined));
   const refused = unique.flatMap((path) => {
     const fault = pathFault(path);
@@ -112,6 +114,7 @@ async function presignObject(storage: StorageBackend, call: Call): Promise<Reply
   const { method, expires_in: seconds } = hasBody(call.headers)
     ? await call.json(presignRequest)
     : presignRequest.parse({});
+  if (method === "PUT" && !call.canWrite) throw forbidden("this token only reads, so it can sign only for GET");
   const expiresAt = new Date(Math.floor(Date.now() / 1000 + seconds) * 1000); // signatures know no fractions
   const signed = await storage.presign(method, path, expiresAt);
   const url = signed?.url ?? call.signUrl(method, `/storage/object/${path}`, expiresAt);
@@ -120,6 +123,7 @@ async function presignObject(storage: StorageBackend, call: Call): Promise<Reply
 
 async function list(storage: StorageBackend, call: Call, below: string): Promise<Reply> {
   const prefix = checkPrefix(below);
+  call.confine(prefix === "" ? "" : `${prefix}/`);
   const { limit, offset, delimiter } = call.query(listQuery);
   const { objects, prefixes, next } = await storage.list({ prefix, after: offset, limit, delimiter });
   const rows = objects.map(({ path, size, lastModified, eTag }) => ({
@@ -133,6 +137,8 @@ async function list(storage: StorageBackend, call: Call, below: string): Promise
 
 async function fromTo(call: Call): Promise<{ from: string; to: string }> {
   const { from, to } = await call.json(transfer);
+  call.confine(from);
+  call.confine(to);
   return { from: checkPath(from, "from path"), to: checkPath(to, "to path") };
 }
 

@@ -1,6 +1,6 @@
 /** The routes in words and schemas, by handler. */
 
-import type { Spec } from "@mikcar/core";
+import type { Access, Spec } from "@mikcar/core";
 import {
   batch,
   batchDeleted,
@@ -24,8 +24,12 @@ const READ_CONDITIONS = {
   "If-Unmodified-Since": "412 if it was written after this HTTP date",
 };
 
-const getObject: Spec = {
+/** A route of ours says what it asks of a token. */
+type Decided = Spec & { readonly access: Access };
+
+const getObject: Decided = {
   summary: "Read an object",
+  access: { needs: "read", confine: ":path" },
   description: "Several ranges, or a range that cannot be read, are answered as if none had been asked for.",
   headers: {
     ...READ_CONDITIONS,
@@ -40,8 +44,9 @@ const getObject: Spec = {
   errors: ["NOT_FOUND", "PRECONDITION_FAILED", "RANGE_NOT_SATISFIABLE", "UNAVAILABLE"],
 };
 
-const headObject: Spec = {
+const headObject: Decided = {
   summary: "The headers of an object",
+  access: { needs: "read", confine: ":path" },
   headers: READ_CONDITIONS,
   replies: {
     200: ["The headers of GET, and X-Object-Size and X-Last-Modified (RFC 3339)"],
@@ -50,8 +55,9 @@ const headObject: Spec = {
   errors: ["NOT_FOUND", "PRECONDITION_FAILED", "UNAVAILABLE"],
 };
 
-const putObject: Spec = {
+const putObject: Decided = {
   summary: "Store the body as an object",
+  access: { needs: "write", confine: ":path" },
   description: "Readers see the old object or the new one, never a part. `X-Meta-*` headers are kept, 8 KiB in all.",
   headers: {
     ...CONDITIONS,
@@ -65,49 +71,56 @@ const putObject: Spec = {
   errors: ["PRECONDITION_FAILED", "UNPROCESSABLE", "CONFLICT", "UNAVAILABLE"],
 };
 
-const deleteObject: Spec = {
+const deleteObject: Decided = {
   summary: "Delete an object",
+  access: { needs: "write", confine: ":path" },
   headers: CONDITIONS,
   replies: { 200: ["Deleted", deleted] },
   errors: ["NOT_FOUND", "PRECONDITION_FAILED", "UNAVAILABLE"],
 };
 
-const listObjects: Spec = {
+const listObjects: Decided = {
   summary: "List objects in byte order of their paths",
+  access: { needs: "read", confine: "handler" },
   query: listQuery,
   replies: { 200: ["One page", listing] },
   errors: ["UNAVAILABLE"],
 };
 
-const listBelow: Spec = {
+const listBelow: Decided = {
   ...listObjects,
+  access: { needs: "read", confine: "handler" },
   summary: "List objects below a prefix of whole path segments",
   description: "`a` lists `a/x`; it lists neither `ab` nor `a` itself.",
 };
 
-const copyObject: Spec = {
+const copyObject: Decided = {
   summary: "Copy an object with its headers, over whatever is there",
+  access: { needs: "write", confine: "handler" },
   body: transfer,
   replies: { 200: ["Copied", transferred] },
   errors: ["NOT_FOUND", "CONFLICT", "UNAVAILABLE"],
 };
 
-const moveObject: Spec = {
+const moveObject: Decided = {
   ...copyObject,
+  access: { needs: "write", confine: "handler" },
   summary: "Move an object with its headers, over whatever is there",
   replies: { 200: ["Moved", transferred] },
 };
 
-const deleteBatch: Spec = {
+const deleteBatch: Decided = {
   summary: "Delete up to 1000 objects",
+  access: { needs: "write", confine: "handler" },
   description: "What is absent is no error and does not count. What cannot be deleted is named, and the rest goes on.",
   body: batch,
   replies: { 200: ["Done", batchDeleted] },
   errors: ["UNAVAILABLE"],
 };
 
-const presignObject: Spec = {
+const presignObject: Decided = {
   summary: "Make a URL that reads or writes one object without a token",
+  access: { needs: "read", confine: ":path" },
   description: "Without a body and a content type: a GET for 900 seconds.",
   body: presignRequest,
   replies: { 200: ["The URL", presigned] },
