@@ -16,6 +16,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** Above 0; undefined: no limit but the signal. Past it: TIMEOUT, and the statement is cancelled as well. */
   readonly timeoutMs?: number | undefined;
+  /** Whatever would change something fails with sqlstate 25006, for a caller who may only read. */
+  readonly readOnly?: boolean | undefined;
 }
 
 export interface QueryOptions extends CallOptions {
@@ -73,6 +75,8 @@ export interface BeginOptions {
    */
   readonly exclusive: boolean;
   readonly signal: AbortSignal;
+  /** As in `CallOptions`. */
+  readonly readOnly?: boolean | undefined;
   /** Of the rows one statement gives, in bytes of JSON; beyond it the statement fails with PAYLOAD_TOO_LARGE. */
   readonly maxBytes?: number | undefined;
 }

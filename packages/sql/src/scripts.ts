@@ -98,7 +98,13 @@ export class Scripts {
   ): Promise<ScriptOutcome | "lost" | "stale"> {
     const engine = await this.#open();
     const { signal, headers, traceId, log } = call;
-    const transaction = this.#backend.begin({ isolation, exclusive, signal, maxBytes: MAX_RESULT_BYTES });
+    const transaction = this.#backend.begin({
+      isolation,
+      exclusive,
+      signal,
+      maxBytes: MAX_RESULT_BYTES,
+      readOnly: !call.canWrite,
+    });
     const run = new Run(transaction, this.#backend, this.#limits.maxQueries, call);
     const startedAt = performance.now();
     try {

@@ -1,35 +1,35 @@
 /** Statements in one transaction. */
 
 import { MikcarError } from "@mikcar/core";
-import type { Affected, Isolation } from "../../backend.ts";
+import type { Affected, BatchOptions } from "../../backend.ts";
 import type { Statement } from "../../statement.ts";
 import { keepNoRows, RunError } from "./exchange.ts";
 import { hasArray } from "./params.ts";
-import { affectedOf, type Outcome, type Session, word } from "./session.ts";
+import { affectedOf, beginning, type Outcome, type Session, word } from "./session.ts";
 
 /** @throws RunError, with `details.statement` in its error when one of the statements has failed. */
 export async function runBatch(
   session: Session,
   statements: readonly Statement[],
-  isolation: Isolation | undefined,
+  { isolation, readOnly }: Pick<BatchOptions, "isolation" | "readOnly">,
 ): Promise<readonly Affected[]> {
-  const begin = word(isolation === undefined ? "BEGIN" : `BEGIN ISOLATION LEVEL ${isolation.toUpperCase()}`);
+  const begin = beginning(isolation, readOnly);
   // What an array is to a statement can only be asked once those before it are done: one may have made its table.
   const isStepwise = statements.some(({ params }) => hasArray(params));
   return isStepwise ? stepwise() : atOnce();
 
   async function atOnce(): Promise<readonly Affected[]> {
     try {
-      const outcomes = await session.run([begin, ...statements, word("COMMIT")], keepNoRows);
-      return outcomes.slice(1, -1).map(result);
+      const outcomes = await session.run([...begin, ...statements, word("COMMIT")], keepNoRows);
+      return outcomes.slice(begin.length, -1).map(result);
     } catch (error) {
-      throw located(error, error instanceof RunError ? error.step - 1 : -1, statements.length);
+      throw located(error, error instanceof RunError ? error.step - begin.length : -1, statements.length);
     }
   }
 
   async function stepwise(): Promise<readonly Affected[]> {
     const results: Affected[] = [];
-    await session.run([begin]);
+    await session.run(begin);
     for (const [index, statement] of statements.entries()) {
       try {
         const [outcome] = await session.run([statement], keepNoRows);

@@ -20,7 +20,7 @@ import type { Statement } from "../../statement.ts";
 import { runBatch } from "./batch.ts";
 import { keepNoRows, RunError, type StepResult } from "./exchange.ts";
 import { Connections } from "./pool.ts";
-import { affectedOf, type Outcome, type Session, word } from "./session.ts";
+import { affectedOf, beginning, type Outcome, type Session, word } from "./session.ts";
 import { openStream } from "./stream.ts";
 import { PostgresTransaction } from "./transaction.ts";
 import { readUrl } from "./url.ts";
@@ -37,7 +37,7 @@ class Postgres implements SqlBackend {
 
   query(
     statement: Statement,
-    { maxRows = Infinity, maxBytes = Infinity, int64 = "number", ...options }: QueryOptions,
+    { maxRows = Infinity, maxBytes = Infinity, int64 = "number", readOnly = false, ...options }: QueryOptions,
   ): Promise<Rows> {
     // A change that gives too much must be undone, which takes a transaction around it, and a second round trip.
     const isUndoable = !statement.isRead && (maxRows !== Infinity || UNBOUNDED.has(statement.kind));
@@ -51,24 +51,27 @@ class Postgres implements SqlBackend {
           result.rows.length = 0; // what still comes until the server has stopped is not kept
           cancel(resultTooLarge(maxBytes));
         };
-        const outcomes = await session.run(isUndoable ? [word("BEGIN"), request] : [request], onRow);
+        const begin = isUndoable || readOnly ? beginning(undefined, readOnly) : [];
+        const outcomes = await session.run([...begin, request], onRow);
         const outcome = outcomes.at(-1) as Outcome; // one for each request
         if (outcome.result.sizeBytes > mostBytes) throw resultTooLarge(maxBytes);
         if (outcome.result.count > maxRows) throw tooManyRows(maxRows);
         const rows = await session.rows(outcome, int64, mostBytes);
-        if (isUndoable) await session.run([word("COMMIT")]);
+        if (begin.length > 0) await session.run([word("COMMIT")]);
         return rows;
       },
       statement,
     );
   }
 
-  execute(statement: Statement, options: CallOptions): Promise<Affected> {
+  execute(statement: Statement, { readOnly = false, ...options }: CallOptions): Promise<Affected> {
     return this.#call(
       options,
       async (session) => {
-        const [outcome] = await session.run([statement], keepNoRows);
-        return affectedOf(outcome as Outcome); // one for the one request
+        const around = readOnly ? [beginning(undefined, true), [word("COMMIT")]] : [];
+        const [begin = [], end = []] = around;
+        const outcomes = await session.run([...begin, statement, ...end], keepNoRows);
+        return affectedOf(outcomes[begin.length] as Outcome); // one for each request
       },
       statement,
     );
@@ -78,9 +81,9 @@ class Postgres implements SqlBackend {
     return openStream(this.#connections, statement, options);
   }
 
-  batch(statements: readonly Statement[], { isolation, ...options }: BatchOptions): Promise<readonly Affected[]> {
+  batch(statements: readonly Statement[], options: BatchOptions): Promise<readonly Affected[]> {
     const isSpoiling = statements.some((statement) => statement.isSpoiling);
-    return this.#call(options, (session) => runBatch(session, statements, isolation), { isSpoiling });
+    return this.#call(options, (session) => runBatch(session, statements, options), { isSpoiling });
   }
 
   begin(options: BeginOptions): Transaction {

@@ -3,7 +3,7 @@
 import type { EventEmitter } from "node:events";
 import { MikcarError } from "@mikcar/core";
 import type { PoolClient } from "pg";
-import type { Affected, Int64, Rows } from "../../backend.ts";
+import type { Affected, Int64, Isolation, Rows } from "../../backend.ts";
 import { resultTooLarge, sqlError, sqlState } from "../../errors.ts";
 import type { Statement } from "../../statement.ts";
 import { Exchange, type OnRow, RunError, StepError, type StepResult } from "./exchange.ts";
@@ -37,6 +37,15 @@ export interface Request {
   readonly isRead?: boolean;
   /** Rows at most; 0 or undefined for all. */
   readonly limit?: number;
+}
+
+/**
+ * What begins a transaction. One that only reads cannot become another: inside a savepoint Postgres refuses even as first
+ * statement to make it so. https://www.postgresql.org/docs/current/sql-set-transaction.html
+ */
+export function beginning(isolation?: Isolation, isReadOnly = false): readonly Request[] {
+  const level = isolation === undefined ? "" : ` ISOLATION LEVEL ${isolation.toUpperCase()}`;
+  return isReadOnly ? [word(`BEGIN${level} READ ONLY`), word("SAVEPOINT mikcar_read_only")] : [word(`BEGIN${level}`)];
 }
 
 export interface Outcome {

@@ -5,7 +5,7 @@ import type { Column, Int64, QueryOptions, RowStream } from "../../backend.ts";
 import { tooManyRows } from "../../errors.ts";
 import type { Statement } from "../../statement.ts";
 import { type Connections, type Lease, outOfTime } from "./pool.ts";
-import { word } from "./session.ts";
+import { beginning, word } from "./session.ts";
 import { translate } from "./translate.ts";
 import type { RowPlan } from "./values.ts";
 
@@ -21,12 +21,12 @@ const RAW = { rowMode: "array", types: { getTypeParser: () => (text: string) => 
 export async function openStream(
   connections: Connections,
   statement: Statement,
-  { signal, timeoutMs, maxRows = Infinity, int64 = "number" }: QueryOptions,
+  { signal, timeoutMs, maxRows = Infinity, int64 = "number", readOnly = false }: QueryOptions,
 ): Promise<RowStream> {
   const lease = await connections.leaseForStream(signal);
   if (statement.isSpoiling) lease.session.isSpoiled = true;
   const rows = new Rows(lease, signal, timeoutMs, maxRows);
-  await rows.open(statement, int64);
+  await rows.open(statement, int64, readOnly);
   return rows;
 }
 
@@ -60,13 +60,13 @@ class Rows implements RowStream, AsyncIterator<Buffer> {
   }
 
   /** Reads the first rows. */
-  open({ sql, params }: Statement, int64: Int64): Promise<void> {
+  open({ sql, params }: Statement, int64: Int64, isReadOnly: boolean): Promise<void> {
     const { session } = this.#lease;
     return this.#guarded(async () => {
       const { values, plan } = await session.describe({ sql, params }, int64);
       this.#plan = plan;
       this.columns = plan.columns;
-      await session.run([word("BEGIN"), word("SET LOCAL statement_timeout = 0")]);
+      await session.run([...beginning(undefined, isReadOnly), word("SET LOCAL statement_timeout = 0")]);
       this.#cursor = session.client.query(new Cursor<Row>(sql, values, RAW));
       this.#rows = await this.#read(this.#cursor);
     });

@@ -7,7 +7,7 @@ import type { Statement } from "../../statement.ts";
 import type { Connections, Lease } from "./pool.ts";
 import { RunError, type StepResult } from "./exchange.ts";
 import { translate } from "./translate.ts";
-import { affectedOf, type Outcome, word } from "./session.ts";
+import { affectedOf, beginning, type Outcome, word } from "./session.ts";
 
 /** Any number that nothing else locks: transactions that run alone, over all sidecars of a database. */
 const LANE = "7021938744016155";
@@ -71,14 +71,14 @@ export class PostgresTransaction implements Transaction {
 
   async #run(lease: Lease, statement: Statement, onlyCount: boolean): Promise<Outcome> {
     const { sql, params, kind, isRead, isSpoiling } = statement;
-    const { isolation, exclusive } = this.#options;
+    const { isolation, exclusive, readOnly } = this.#options;
     if (isSpoiling) lease.session.isSpoiled = true;
     const onRow = (result: StepResult): void => {
       this.#isTooLarge = !onlyCount && result.sizeBytes > this.#maxBytes;
       if (onlyCount || this.#isTooLarge) result.rows.length = 0;
       if (this.#isTooLarge) lease.cancel();
     };
-    const begin = this.#hasBegun ? [] : [word(`BEGIN ISOLATION LEVEL ${isolation.toUpperCase()}`)];
+    const begin = this.#hasBegun ? [] : [...beginning(isolation, readOnly)];
     if (!this.#hasBegun && !exclusive) begin.push(IMPATIENT);
     // The types of an array are asked for in a round trip of its own, which has to be inside the transaction.
     const isApart = !this.#hasBegun && params.some(Array.isArray);

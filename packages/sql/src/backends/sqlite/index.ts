@@ -43,6 +43,8 @@ class SqliteSql implements SqlBackend {
   readonly #file: DatabaseFile;
   readonly #readers: Readers;
   readonly #writer: Writer;
+  /** Batches and scripts of callers who may only read: on a connection that cannot write. */
+  readonly #lane: Writer;
   #sweeper: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
@@ -50,6 +52,7 @@ class SqliteSql implements SqlBackend {
     this.#file = file;
     const settings = { path: file.path, busyTimeoutMs, isDurable: file.isDurable };
     this.#writer = new Writer({ ...settings, isWriter: true });
+    this.#lane = new Writer({ ...settings, isWriter: false });
     this.#readers = new Readers({ ...settings, isWriter: false }, readers, (job) => this.#write(job));
   }
 
@@ -85,25 +88,27 @@ class SqliteSql implements SqlBackend {
     const job = new Job(statements.map(sendableOfBatch), options);
     this.#file.check();
     this.#begin(job);
-    if (!job.isOver) this.#writer.submit("batch", job);
+    if (!job.isOver) this.#writerFor(job).submit("batch", job);
     return batchOf(await job.result);
   }
 
-  begin({ signal }: BeginOptions): Transaction {
+  begin({ signal, readOnly }: BeginOptions): Transaction {
     this.#file.check();
+    const writer = readOnly === true ? this.#lane : this.#writer;
     return new SqliteTransaction(
       signal,
       (turn) => {
         this.#sweep();
-        this.#writer.submitTurn(turn);
+        writer.submitTurn(turn);
       },
-      (turn) => this.#writer.leave(turn),
+      (turn) => writer.leave(turn),
     );
   }
 
   async #close(): Promise<void> {
     this.#sweep();
-    await this.#readers.close(); // first, since only the last connection empties the log into the file
+    // First, since only the last connection empties the log into the file.
+    await Promise.all([this.#readers.close(), this.#lane.close()]);
     await this.#writer.close();
     clearInterval(this.#sweeper);
     this.#file.remove();
@@ -124,7 +129,11 @@ class SqliteSql implements SqlBackend {
   }
 
   #write(job: Job): void {
-    this.#writer.submit(job.statements[0]?.text.effect === Effect.vacuum ? "alone" : "group", job);
+    this.#writerFor(job).submit(job.statements[0]?.text.effect === Effect.vacuum ? "alone" : "group", job);
+  }
+
+  #writerFor(job: Job): Writer {
+    return job.isReadOnly ? this.#lane : this.#writer;
   }
 
   /** The timer also keeps this process alive as long as somebody waits, for `close` too. */
@@ -133,7 +142,8 @@ class SqliteSql implements SqlBackend {
       const now = performance.now();
       const isReading = this.#readers.sweep(now);
       const isWriting = this.#writer.sweep(now);
-      if (isReading || isWriting || this.#closing !== undefined) return;
+      const isInLane = this.#lane.sweep(now);
+      if (isReading || isWriting || isInLane || this.#closing !== undefined) return;
       clearInterval(this.#sweeper);
       this.#sweeper = undefined;
     }, SWEEP_MS);
@@ -142,8 +152,8 @@ class SqliteSql implements SqlBackend {
 
 function jobOf(one: Sendable, options: QueryOptions, flags: number): Job {
   const int64 = options.int64 === "string" ? Flag.int64AsString : 0;
-  const { signal, timeoutMs, maxRows, maxBytes } = options;
-  return new Job([one], { signal, timeoutMs, maxRows, maxBytes, flags: flags | int64 } satisfies JobOptions);
+  const { signal, timeoutMs, maxRows, maxBytes, readOnly } = options;
+  return new Job([one], { signal, timeoutMs, maxRows, maxBytes, readOnly, flags: flags | int64 } satisfies JobOptions);
 }
 
 function sendableOfBatch(statement: Statement, index: number): Sendable {

@@ -24,6 +24,7 @@ export interface JobOptions {
   readonly flags?: number;
   readonly maxRows?: number | undefined;
   readonly maxBytes?: number | undefined;
+  readonly readOnly?: boolean | undefined;
 }
 
 /** @throws SQL_ERROR as `readText` and `writeParams` do. */
@@ -40,6 +41,8 @@ export class Job {
   readonly flags: number;
   readonly maxRows: number;
   readonly maxBytes: number;
+  /** Its caller may only read. */
+  readonly isReadOnly: boolean;
   /** It has its result, or nobody waits for it any more. */
   isOver = false;
   /** When it was given up with nobody waiting any more; 0: it was not. As `performance.now` counts, like the times below. */
@@ -63,6 +66,7 @@ export class Job {
     this.flags = options.flags ?? 0;
     this.maxRows = options.maxRows ?? -1;
     this.maxBytes = options.maxBytes ?? -1;
+    this.isReadOnly = options.readOnly ?? false;
     this.#deadline = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;

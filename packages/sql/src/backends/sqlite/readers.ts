@@ -202,7 +202,7 @@ export class Readers {
   #answer(reader: Reader, answer: Answer, job: Job | undefined): void {
     if (reader.stream !== undefined && (isFailure(answer) || !answer.hasMore)) this.#free(reader);
     if (job === undefined || job.isOver || job.isWrite) return;
-    job.isWrite = job.statements.length > 0 && isReadOnlyFailure(answer);
+    job.isWrite = job.statements.length > 0 && !job.isReadOnly && isReadOnlyFailure(answer);
     if (job.isWrite) this.#toWriter(job);
     else job.settle(answer);
   }

@@ -65,7 +65,7 @@ export class Database {
   constructor(settings: Settings, running: Int32Array) {
     this.#running = running;
     this.#db = openFile(settings);
-    this.#begin = this.#db.prepare("BEGIN IMMEDIATE");
+    this.#begin = this.#db.prepare(settings.isWriter ? "BEGIN IMMEDIATE" : "BEGIN");
     this.#commit = this.#db.prepare("COMMIT");
     this.#rollback = this.#db.prepare("ROLLBACK");
     this.#changes = exact(this.#db.prepare("SELECT changes(), last_insert_rowid()"));
