@@ -1,7 +1,9 @@
 /** Every route of every service, as its table has it, asked by every kind of token. */
 
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { createLog, type Method, type Server, type Sidecar, SidecarBuilder } from "@mikcar/core";
+import { readReadme } from "@mikcar/devkit";
 import { services } from "../src/services.ts";
 
 const URLS: Readonly<Record<string, string>> = {
@@ -122,4 +124,13 @@ describe.each(services.map(({ name }) => name))("%s", (name) => {
       ]);
     }
   });
+});
+
+it("has an example in the README that can be used as it stands", () => {
+  const readme = readReadme(fileURLToPath(new URL("../../../", import.meta.url)));
+  const example = readme.block("json", '"scopes"');
+
+  server.setTokens(example);
+
+  expect(Object.keys(JSON.parse(example) as object)).toHaveLength(2);
 });
