@@ -157,12 +157,7 @@ describe("mikcar does not start", () => {
     ],
     ["a public URL that is none", ["--kv"], { PUBLIC_URL: "junk" }, /PUBLIC_URL is "junk"; expected http/],
     ["a token with a space", ["--kv", "--auth-token", "a b"], {}, /the token holds white space/],
-    [
-      "scoped tokens, which are to come",
-      ["--kv"],
-      { SIDECAR_TOKENS: "{}" },
-      /SIDECAR_TOKENS: scoped tokens are not there yet/,
-    ],
+    ["a token without scopes", ["--kv"], { SIDECAR_TOKENS: '{"hush": {}}' }, /SIDECAR_TOKENS: entry 1: scopes/],
     ["an origin with a path", ["--kv"], { CORS_ORIGINS: "https://a/b" }, /CORS_ORIGINS: "https:\/\/a\/b" is no origin/],
     [
       "--strict and an unset URL",
