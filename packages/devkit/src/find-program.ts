@@ -47,7 +47,8 @@ export async function findProgram(name: string, debianPackage: string, instead: 
   return installed;
 }
 
-function onPath(name: string): string | undefined {
+/** Where a program is, or undefined. */
+export function onPath(name: string): string | undefined {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...MORE_FOLDERS];
   return folders.map((folder) => join(folder, name)).find(isExecutable);
 }

@@ -6,6 +6,7 @@ import { routes } from "./routes.ts";
 const backends = {
   memory: () => import("./backends/memory.ts"),
   file: () => import("./backends/file/index.ts"),
+  s3: () => import("./backends/s3/index.ts"),
 };
 
 /** Object storage at `/storage`, on the backend that `STORAGE_URL` names. */

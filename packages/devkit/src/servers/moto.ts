@@ -19,8 +19,8 @@ const VERSION = "5.2.5";
 
 /** Starts one on a free port; it keeps what it has in memory. */
 export async function startMoto(): Promise<MotoServer> {
-  const requirements = [`moto[secretsmanager]==${VERSION}`, "flask==3.1.3", "flask-cors==6.0.5"];
-  const packages = await pythonPackages(`moto-${VERSION}`, requirements);
+  const requirements = [`moto[secretsmanager,s3]==${VERSION}`, "flask==3.1.3", "flask-cors==6.0.5"];
+  const packages = await pythonPackages(`moto-${VERSION}-s3`, requirements);
   const path = await findProgram("python3", "python3", "install Python 3");
   const port = await freePort();
   const server = await launch({

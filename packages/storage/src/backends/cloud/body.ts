@@ -6,15 +6,19 @@ import type { Readable } from "node:stream";
  * A response as the seam wants it. Node's own iterator of a stream leaves the connection open when it is stopped before
  * its first step, as for a reader who is gone by then; this one never does.
  * @param translate Makes the error of a client library one of ours.
+ * @param idleMs How long to wait for bytes, while a reader waits for them; absent: that has its end elsewhere.
  */
-export function bodyOf(stream: Readable, translate: (error: unknown) => Error): AsyncIterable<Buffer> {
+export function bodyOf(stream: Readable, translate: (error: unknown) => Error, idleMs?: number): AsyncIterable<Buffer> {
   const chunks = stream.iterator({ destroyOnReturn: true }) as AsyncIterableIterator<Buffer>; // no encoding is set: bytes
   const iterator: AsyncIterator<Buffer> = {
     next: async () => {
+      const late = idleMs === undefined ? undefined : setTimeout(() => void stream.destroy(stalled(idleMs)), idleMs);
       try {
         return await chunks.next();
       } catch (error) {
         throw translate(error);
+      } finally {
+        clearTimeout(late);
       }
     },
     return: async () => {
@@ -24,6 +28,10 @@ export function bodyOf(stream: Readable, translate: (error: unknown) => Error): 
   };
   stream.on("error", () => {}); // told by `next`; who has stopped reading does not want to know
   return { [Symbol.asyncIterator]: () => iterator };
+}
+
+function stalled(ms: number): Error {
+  return Object.assign(new Error(`no bytes came for ${ms} ms`), { code: "ETIMEDOUT" });
 }
 
 /** `length` bytes of `body` after the first `skip`; the rest is not waited for. */

@@ -1,0 +1,31 @@
+/** Connections to a store: kept, of a bounded number, and none waits for ever. */
+
+import http from "node:http";
+import https from "node:https";
+
+export interface AgentOptions {
+  /** How long a connection may take to open, and may then stay without a byte. */
+  readonly idleMs: number;
+  /** PEM, beside none other; absent: what Node trusts. */
+  readonly ca?: string;
+}
+
+/** A body under way holds one; a sidecar of many slow readers needs as many. */
+const MAX_SOCKETS = 256;
+
+export function agentFor(isTls: boolean, { idleMs, ca }: AgentOptions): http.Agent | https.Agent {
+  const options = { keepAlive: true, maxSockets: MAX_SOCKETS, timeout: idleMs };
+  const agent = isTls ? new https.Agent({ ...options, ...(ca === undefined ? {} : { ca }) }) : new http.Agent(options);
+  const connect = agent.createConnection.bind(agent);
+  // Node tells that a connection has been idle for `timeout`; it is for others to end it.
+  agent.createConnection = (target, callback) => {
+    const socket = connect(target, callback);
+    socket?.once("timeout", () => void socket.destroy(idle(idleMs)));
+    return socket;
+  };
+  return agent;
+}
+
+function idle(ms: number): Error {
+  return Object.assign(new Error(`nothing came for ${ms} ms`), { code: "ETIMEDOUT" });
+}

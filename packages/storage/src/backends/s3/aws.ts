@@ -1,0 +1,246 @@
+/** A bucket through the AWS SDK. */
+
+import type { IncomingMessage } from "node:http";
+import type * as Sdk from "@aws-sdk/client-s3";
+import type { S3Client } from "@aws-sdk/client-s3";
+import type * as Presigner from "@aws-sdk/s3-request-presigner";
+import { conflict } from "@mikcar/core";
+import type { ObjectHeaders } from "../../backend.ts";
+import type { Pin } from "../cloud/pin.ts";
+import type { Wanted } from "../cloud/read.ts";
+import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "./bucket.ts";
+import { bareTag, copySource, decodeKey, rangeHeader, sliceOf } from "./headers.ts";
+import { failure } from "./translate.ts";
+
+export interface Libraries {
+  readonly sdk: typeof Sdk;
+  readonly presigner: typeof Presigner;
+}
+
+/** The parts of an SDK error that are used: its name is the code of S3. */
+interface AwsError {
+  readonly name?: string;
+  readonly message?: string;
+  readonly code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
+}
+
+const ABSENT = { 404: undefined } as const;
+const UNREAD = { 304: "other", 404: "absent", 412: "other", 416: "other" } as const;
+const UNWRITTEN = { 404: "refused", 409: "busy", 412: "refused" } as const;
+const NOT_REMOVED = { 404: undefined, 409: false, 412: false } as const;
+const LOGIN = "AWS_ACCESS_KEY_ID, AWS_PROFILE, the role of this machine, or access_key_id= and secret_access_key=";
+
+export class AwsBucket implements Bucket {
+  readonly #sdk: typeof Sdk;
+  readonly #presigner: typeof Presigner;
+  readonly #client: S3Client;
+  readonly #name: string;
+
+  constructor({ sdk, presigner }: Libraries, client: S3Client, name: string) {
+    this.#sdk = sdk;
+    this.#presigner = presigner;
+    this.#client = client;
+    this.#name = name;
+  }
+
+  async head(key: string): Promise<Found | undefined> {
+    const command = new this.#sdk.HeadObjectCommand(this.#at(key));
+    const found = await this.#ask(ABSENT, () => this.#client.send(command));
+    return found === undefined ? undefined : foundOf(found, found.ContentLength ?? 0);
+  }
+
+  async open(key: string, { range, ifMatch, ifNoneMatch }: Wanted): Promise<Opened | "absent" | "other"> {
+    const command = new this.#sdk.GetObjectCommand({
+      ...this.#at(key),
+      ...(range === undefined ? {} : { Range: rangeHeader(range) }),
+      ...(ifMatch === undefined ? {} : { IfMatch: `"${ifMatch}"` }),
+      ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: `"${ifNoneMatch}"` }),
+    });
+    const answer = await this.#ask(UNREAD, () => this.#client.send(command));
+    if (typeof answer === "string") return answer;
+    const { slice, size } = sliceOf(answer.ContentRange, answer.ContentLength ?? 0);
+    const stream = answer.Body as IncomingMessage; // as it is in Node, with methods of the SDK
+    stream.socket.setTimeout(0); // from here on it is the reader who may be slow
+    return { found: foundOf(answer, size), slice, stream };
+  }
+
+  async write(key: string, bytes: Buffer, headers: ObjectHeaders, pin: Pin | undefined): Promise<Outcome> {
+    const command = new this.#sdk.PutObjectCommand({ ...this.#at(key), Body: bytes, ...sent(headers), ...pinned(pin) });
+    const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
+    return typeof answer === "string" ? answer : { eTag: bareTag(answer.ETag) };
+  }
+
+  async begin(key: string, headers: ObjectHeaders): Promise<string> {
+    const command = new this.#sdk.CreateMultipartUploadCommand({ ...this.#at(key), ...sent(headers) });
+    return (await this.#send(() => this.#client.send(command))).UploadId ?? "";
+  }
+
+  async writePart(key: string, upload: string, number: number, bytes: Buffer): Promise<string> {
+    const part = { ...this.#at(key), UploadId: upload, PartNumber: number, Body: bytes };
+    return (await this.#send(() => this.#client.send(new this.#sdk.UploadPartCommand(part)))).ETag ?? "";
+  }
+
+  async copyPart(key: string, upload: string, number: number, source: Source): Promise<string> {
+    const command = new this.#sdk.UploadPartCopyCommand({
+      ...this.#at(key),
+      UploadId: upload,
+      PartNumber: number,
+      CopySource: copySource(this.#name, source.key),
+      CopySourceIfMatch: `"${source.eTag}"`,
+      CopySourceRange: `bytes=${source.first}-${source.last}`,
+    });
+    const answer = await this.#ask({ 412: undefined }, () => this.#client.send(command));
+    if (answer === undefined) throw conflict("the object was written while it was copied; send the call again");
+    return answer.CopyPartResult?.ETag ?? "";
+  }
+
+  async finish(key: string, upload: string, tags: readonly string[], pin: Pin | undefined): Promise<Outcome> {
+    const Parts = tags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
+    const command = new this.#sdk.CompleteMultipartUploadCommand({
+      ...this.#at(key),
+      UploadId: upload,
+      MultipartUpload: { Parts },
+      ...pinned(pin),
+    });
+    const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
+    return typeof answer === "string" ? answer : { eTag: bareTag(answer.ETag) };
+  }
+
+  async abort(key: string, upload: string): Promise<void> {
+    const command = new this.#sdk.AbortMultipartUploadCommand({ ...this.#at(key), UploadId: upload });
+    await this.#send(() => this.#client.send(command));
+  }
+
+  async copy(from: string, to: string, eTag: string): Promise<Outcome> {
+    const command = new this.#sdk.CopyObjectCommand({
+      ...this.#at(to),
+      CopySource: copySource(this.#name, from),
+      CopySourceIfMatch: `"${eTag}"`,
+    });
+    const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
+    return typeof answer === "string" ? answer : { eTag: bareTag(answer.CopyObjectResult?.ETag) };
+  }
+
+  async remove(key: string, eTag?: string): Promise<boolean> {
+    const command = new this.#sdk.DeleteObjectCommand({
+      ...this.#at(key),
+      ...(eTag === undefined ? {} : { IfMatch: `"${eTag}"` }),
+    });
+    return (await this.#ask(NOT_REMOVED, () => this.#client.send(command))) !== false;
+  }
+
+  async removeMany(keys: readonly string[]): Promise<ReadonlyMap<string, Error>> {
+    const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+    const command = new this.#sdk.DeleteObjectsCommand({ Bucket: this.#name, Delete });
+    const { Errors = [] } = await this.#send(() => this.#client.send(command));
+    return new Map(
+      Errors.map(({ Key = "", Code = "Error", Message = "" }) => [Key, this.#failure(Code, Message, 400)] as const),
+    );
+  }
+
+  async list({ prefix, startAfter, token, delimiter, limit }: ListRequest): Promise<Listed> {
+    const command = new this.#sdk.ListObjectsV2Command({
+      Bucket: this.#name,
+      EncodingType: "url",
+      MaxKeys: limit,
+      Prefix: prefix,
+      Delimiter: delimiter,
+      ...(token === undefined ? (startAfter === "" ? {} : { StartAfter: startAfter }) : { ContinuationToken: token }),
+    });
+    const answer = await this.#send(() => this.#client.send(command));
+    const decoded = answer.EncodingType === "url" ? decodeKey : (text: string) => text;
+    return {
+      objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified, ETag }) => ({
+        key: decoded(Key),
+        size: Size,
+        lastModified: inSeconds(LastModified),
+        eTag: bareTag(ETag),
+      })),
+      prefixes: (answer.CommonPrefixes ?? []).map(({ Prefix = "" }) => decoded(Prefix)),
+      next: answer.IsTruncated === true ? answer.NextContinuationToken : undefined,
+    };
+  }
+
+  async presign(method: "GET" | "PUT", key: string, expiresAt: Date): Promise<string> {
+    const now = new Date(Math.floor(Date.now() / 1000) * 1000); // signatures know no fractions
+    const expiresIn = Math.min(604_800, Math.max(1, (expiresAt.getTime() - now.getTime()) / 1000));
+    const { GetObjectCommand, PutObjectCommand } = this.#sdk;
+    const command = method === "GET" ? new GetObjectCommand(this.#at(key)) : new PutObjectCommand(this.#at(key));
+    return this.#send(() => this.#presigner.getSignedUrl(this.#client, command, { expiresIn, signingDate: now }));
+  }
+
+  translate(error: unknown): Error {
+    const { name = "Error", message = "", code, $metadata = {} } = error as AwsError;
+    return this.#failure(code ?? name, message, $metadata.httpStatusCode, $metadata.requestId);
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #send<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  /** @param answers What to answer, by status, instead of failing. */
+  async #ask<T, A>(answers: Readonly<Record<number, A>>, work: () => Promise<T>): Promise<T | A> {
+    try {
+      return await work();
+    } catch (error) {
+      const { name = "", $metadata = {} } = error as AwsError;
+      const status = $metadata.httpStatusCode ?? 0;
+      if (status in answers && name !== "NoSuchBucket" && name !== "NoSuchUpload") return answers[status] as A; // it is in there
+      throw this.translate(error);
+    }
+  }
+
+  #failure(code: string, message: string, status: number | undefined, request?: string): Error {
+    return failure({ code, message, status, request }, { bucket: `s3://${this.#name}`, login: LOGIN });
+  }
+
+  #at(key: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.#name, Key: key };
+  }
+}
+
+interface AwsFound {
+  readonly ETag?: string | undefined;
+  readonly LastModified?: Date | undefined;
+  readonly ContentType?: string | undefined;
+  readonly CacheControl?: string | undefined;
+  readonly Metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+function foundOf({ ETag, LastModified, ContentType, CacheControl, Metadata }: AwsFound, size: number): Found {
+  return {
+    size,
+    lastModified: inSeconds(LastModified),
+    eTag: bareTag(ETag),
+    contentType: ContentType ?? "application/octet-stream",
+    ...(CacheControl === undefined || CacheControl === "" ? {} : { cacheControl: CacheControl }),
+    metadata: Metadata ?? {},
+  };
+}
+
+/** Some servers list with fractions of a second, which a header cannot tell. */
+function inSeconds(time = new Date(0)): Date {
+  return new Date(Math.floor(time.getTime() / 1000) * 1000);
+}
+
+function sent({ contentType, cacheControl, metadata }: ObjectHeaders): object {
+  return {
+    ContentType: contentType,
+    ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
+    Metadata: metadata as Record<string, string>, // the SDK only reads it
+  };
+}
+
+function pinned(pin: Pin | undefined): object {
+  if (pin === undefined) return {};
+  return pin.eTag === undefined ? { IfNoneMatch: "*" } : { IfMatch: `"${pin.eTag}"` };
+}
