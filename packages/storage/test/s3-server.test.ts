@@ -29,6 +29,7 @@ storageContract("S3 (on MinIO)", {
   quirks: {
     "tag-of-bytes": "S3 makes it of the bytes",
     "objects-hide-folders": "MinIO looks for no objects in the folder of another one",
+    "racing-folders": "MinIO answers IncompleteBody, and rarely AccessDenied",
     "short-segments": "MinIO keeps each segment as a folder of its file system",
   },
 });

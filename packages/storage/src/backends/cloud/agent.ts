@@ -2,6 +2,8 @@
 
 import http from "node:http";
 import https from "node:https";
+import { readFileSync } from "node:fs";
+import { type ConfigUrl, configError } from "@mikcar/core";
 
 export interface AgentOptions {
   /** How long a connection may take to open, and may then stay without a byte. */
@@ -24,6 +26,17 @@ export function agentFor(isTls: boolean, { idleMs, ca }: AgentOptions): http.Age
     return socket;
   };
   return agent;
+}
+
+/** The file that the parameter `ca` names. @throws CONFIG_ERROR */
+export function readPem(url: ConfigUrl): string | undefined {
+  const path = url.string("ca", "");
+  if (path === "") return undefined;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw configError(`parameter "ca": the file "${path}" cannot be read`, { cause });
+  }
 }
 
 function idle(ms: number): Error {

@@ -10,7 +10,7 @@ import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
 import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "./bucket.ts";
 import { bareTag, copySource, decodeKey, rangeHeader, sliceOf } from "./headers.ts";
-import { failure } from "./translate.ts";
+import { answerTo, failure } from "./translate.ts";
 
 export interface Libraries {
   readonly sdk: typeof Sdk;
@@ -27,7 +27,8 @@ interface AwsError {
 
 const ABSENT = { 404: undefined } as const;
 const UNREAD = { 304: "other", 404: "absent", 412: "other", 416: "other" } as const;
-const UNWRITTEN = { 404: "refused", 409: "busy", 412: "refused" } as const;
+// All bytes are always sent: MinIO misses some when the folder that it writes into is removed at that moment.
+const UNWRITTEN = { 404: "refused", 409: "busy", 412: "refused", IncompleteBody: "busy" } as const;
 const NOT_REMOVED = { 404: undefined, 409: false, 412: false } as const;
 const LOGIN = "AWS_ACCESS_KEY_ID, AWS_PROFILE, the role of this machine, or access_key_id= and secret_access_key=";
 
@@ -187,14 +188,14 @@ export class AwsBucket implements Bucket {
     }
   }
 
-  /** @param answers What to answer, by status, instead of failing. */
-  async #ask<T, A>(answers: Readonly<Record<number, A>>, work: () => Promise<T>): Promise<T | A> {
+  /** @param answers What to answer instead of failing, by status or code. */
+  async #ask<T, A>(answers: Readonly<Record<string, A>>, work: () => Promise<T>): Promise<T | A> {
     try {
       return await work();
     } catch (error) {
       const { name = "", $metadata = {} } = error as AwsError;
-      const status = $metadata.httpStatusCode ?? 0;
-      if (status in answers && name !== "NoSuchBucket" && name !== "NoSuchUpload") return answers[status] as A; // it is in there
+      const answer = answerTo(answers, name, $metadata.httpStatusCode);
+      if (answer !== undefined) return answer.instead;
       throw this.translate(error);
     }
   }

@@ -4,15 +4,15 @@
  * `profile`: variables, profiles, web identity, containers, instances.
  * `region`: without it that of the environment or the profile; with an `endpoint` us-east-1.
  * `endpoint`: of another server; `force_path_style`: the bucket in the path rather than in the host, true with an `endpoint`.
- * `timeout_ms` (10000): how long the server may say nothing.
+ * `ca`: a PEM file of whom to trust; `timeout_ms` (10000): how long the server may say nothing.
  */
 
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
 import type { StorageBackend } from "../../backend.ts";
-import { checkPrefix } from "../../path.ts";
-import { agentFor } from "../cloud/agent.ts";
+import { agentFor, readPem } from "../cloud/agent.ts";
 import { AwsBucket } from "./aws.ts";
+import { prefixOf } from "./prefix.ts";
 import { S3Store } from "./store.ts";
 
 const DEFAULT_REGION = "us-east-1"; // what other servers take, as it is Amazon's first
@@ -21,6 +21,7 @@ export const open: Open<StorageBackend> = async (url) => {
   const prefix = prefixOf(url.path.replace(/^\//, ""));
   if (url.host === "") throw configError("the URL names no bucket: s3://bucket");
   const idleMs = url.integer("timeout_ms", 10_000, { min: 1, max: 600_000 });
+  const ca = readPem(url);
   const settings = { ...placeOf(url), ...loginOf(url) };
   const sdk = await optional("@aws-sdk/client-s3", () => import("@aws-sdk/client-s3"));
   const presigner = await optional("@aws-sdk/s3-request-presigner", () => import("@aws-sdk/s3-request-presigner"));
@@ -34,20 +35,11 @@ export const open: Open<StorageBackend> = async (url) => {
     requestHandler: {
       connectionTimeout: idleMs, // also for a connection to be free
       httpAgent: agentFor(false, { idleMs }),
-      httpsAgent: agentFor(true, { idleMs }),
+      httpsAgent: agentFor(true, { idleMs, ...(ca === undefined ? {} : { ca }) }),
     },
   });
   return new S3Store(new AwsBucket({ sdk, presigner }, client, url.host), { prefix, idleMs });
 };
-
-/** @throws CONFIG_ERROR for text that no object path can begin with. */
-export function prefixOf(text: string): string {
-  try {
-    return checkPrefix(text);
-  } catch (cause) {
-    throw configError(`the prefix in the URL: ${(cause as Error).message}`, { cause });
-  }
-}
 
 function placeOf(url: ConfigUrl): S3ClientConfig {
   const endpoint = url.string("endpoint", "");

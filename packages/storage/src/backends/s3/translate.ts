@@ -47,6 +47,17 @@ const WHERE = new Set([
   "IllegalLocationConstraintException",
 ]);
 
+/** What to answer to a complaint instead of failing, by its code or status; never when the bucket or the upload is not there. */
+export function answerTo<A>(
+  answers: Readonly<Record<string, A>>,
+  code: string,
+  status = 0,
+): { readonly instead: A } | undefined {
+  if (code === "NoSuchBucket" || code === "NoSuchUpload") return undefined;
+  const key = [code, String(status)].find((each) => Object.hasOwn(answers, each));
+  return key === undefined ? undefined : { instead: answers[key] as A }; // it is in there
+}
+
 /** UNAVAILABLE without an answer or when the server cannot now, else BAD_GATEWAY; what lies with the caller says so. */
 export function failure({ code, message, status, request }: Complaint, { bucket, login }: Place): MikcarError {
   if (NOT_TAKEN.has(code)) return badRequest(`the server behind this storage does not take it: ${message}`);
