@@ -61,12 +61,13 @@ export function markdown({ floorMicros, machine, at, mode, rows }: Results): str
 }
 
 /** Puts the table between the marks of the README. */
-export function showInReadme(table: string): void {
+export function showInReadme(table: string, mark = "bench"): void {
   const readme = new URL("../../README.md", import.meta.url);
   const text = readFileSync(readme, "utf8");
+  const place = new RegExp(`(<!-- ${mark} -->\n).*?(<!-- /${mark} -->)`, "s");
   writeFileSync(
     readme,
-    text.replace(/(<!-- bench -->\n).*?(<!-- \/bench -->)/s, (_, start, end) => `${start}\n${table}\n${end}`),
+    text.replace(place, (_, start, end) => `${start}\n${table}\n${end}`),
   );
 }
 
