@@ -74,7 +74,11 @@ function takeBuiltinsByName({ onResolve, onLoad }) {
 }
 
 /** pino can write through a thread; the core never asks for one. */
-function leaveThreadsOut({ onLoad }) {
+function leaveThreadsOut({ onResolve, onLoad }) {
+  onResolve({ filter: /^(?:node:)?worker_threads$/ }, ({ path, importer }) =>
+    /[\\/]pino[\\/]/.test(importer) ? { path, namespace: "main-thread" } : undefined,
+  );
+  onLoad({ filter: /.*/, namespace: "main-thread" }, () => ({ contents: "exports.isMainThread = true;" }));
   onLoad({ filter: /[\\/]thread-stream[\\/]index\.js$/ }, () => ({
     contents: 'module.exports = function () { throw new Error("no log threads in this build"); };',
   }));

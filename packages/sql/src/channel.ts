@@ -3,7 +3,7 @@
  * A socket pair with blocking reads in the child costs less per round trip than Node's own IPC, and needs no event loop.
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -40,6 +40,7 @@ export class Child {
 
   /** @param onFrame Called for each frame in order. The child has no environment: nothing secret reaches it. */
   constructor(module: URL, onFrame: (frame: string) => void, { args = [], execArgv = [], onWatch }: ChildOptions = {}) {
+    const { spawn } = process.getBuiltinModule("node:child_process"); // loaded with the first child
     this.process = spawn(process.execPath, [...execArgv, fileURLToPath(module), ...args], {
       env: {},
       stdio: ["ignore", "ignore", "inherit", "pipe", ...(onWatch === undefined ? [] : (["pipe"] as const))],
