@@ -12,6 +12,8 @@ export class Caller {
   /** Begins every name it may use; empty: any. */
   readonly prefix: string;
   readonly signer: UrlSigner;
+  /** Its token is not valid any more, or opens something else: what it still has open ends. */
+  isRevoked = false;
   /** By service, `*` for all; undefined: everything. */
   readonly #scopes: ReadonlyMap<string, Need> | undefined;
   readonly #requests: Rate | undefined;
@@ -84,6 +86,8 @@ export class Callers {
   #anybody: Caller | undefined;
   /** By digest of the token: how long a look-up takes tells nothing of the token. */
   #scoped: ReadonlyMap<string, Caller> | undefined;
+  /** By digest, what each was granted, as it was written. */
+  #grants: ReadonlyMap<string, string> = new Map();
   #signing: ReadonlyMap<string, Caller> = new Map();
 
   /** @param tokens As in `SIDECAR_TOKENS`. @throws CONFIG_ERROR */
@@ -100,6 +104,8 @@ export class Callers {
 
   /** The one that opens everything. */
   setToken(token: string | undefined): void {
+    if (token !== undefined && this.#full?.token.equals(Buffer.from(token)) === true) return;
+    if (this.#full !== undefined) this.#full.caller.isRevoked = true;
     this.#full =
       token === undefined ? undefined : { token: Buffer.from(token), caller: new Caller(new UrlSigner(token)) };
   }
@@ -107,14 +113,20 @@ export class Callers {
   /** Those with scopes; who is not in it any more is refused from the next call on. @throws CONFIG_ERROR, and changes nothing. */
   setTokens(text: string): void {
     const scoped = new Map<string, Caller>();
+    const grants = new Map<string, string>();
     const signing = new Map<string, Caller>();
     for (const [token, grant] of readTokens(text)) {
       const id = createHmac("sha256", token).update("mikcar id").digest("base64url").slice(0, 16);
-      const caller = new Caller(new UrlSigner(token, id), grant);
-      scoped.set(digest(token), caller);
+      const key = digest(token);
+      const same = this.#grants.get(key) === grant.text ? this.#scoped?.get(key) : undefined;
+      const caller = same ?? new Caller(new UrlSigner(token, id), grant);
+      scoped.set(key, caller);
+      grants.set(key, grant.text);
       signing.set(id, caller);
     }
+    for (const [key, caller] of this.#scoped ?? []) caller.isRevoked = scoped.get(key) !== caller;
     this.#scoped = scoped;
+    this.#grants = grants;
     this.#signing = signing;
   }
 

@@ -5,7 +5,7 @@ import findMyWay, { type HTTPMethod } from "find-my-way";
 import { Gate, type GateOptions } from "./auth.ts";
 import { type CallContext, HttpCall } from "./call.ts";
 import type { Caller } from "./callers.ts";
-import { badRequest, isMikcarError, MikcarError, notFound, timeout } from "./errors.ts";
+import { badRequest, isMikcarError, MikcarError, notFound, timeout, unauthorized } from "./errors.ts";
 import { HEALTHY } from "./own.ts";
 import { discardReply, type ExtraHeaders, reportEnd, sendError, sendReply } from "./reply.ts";
 import type { Access, Call, Method, Reply } from "./routes.ts";
@@ -189,6 +189,7 @@ export class Dispatcher {
     const now = performance.now();
     for (const call of this.#open) {
       if (call.deadline <= now) this.#giveUp(call, timeout("the request did not end in time"));
+      else if (call.caller?.isRevoked === true) this.#giveUp(call, unauthorized("the token is not valid any more"));
     }
   }
 

@@ -12,6 +12,8 @@ export interface TokenGrant {
   readonly prefix: string;
   readonly requestsPerSecond: number | undefined;
   readonly bodyBytesPerSecond: number | undefined;
+  /** All of it as JSON. */
+  readonly text: string;
 }
 
 const perSecond = z.number().positive().max(1e12).optional();
@@ -46,6 +48,7 @@ export function readTokens(text: string): readonly (readonly [token: string, gra
         prefix,
         requestsPerSecond: requests_per_second,
         bodyBytesPerSecond: body_bytes_per_second,
+        text: JSON.stringify(read.data),
       },
     ];
   });

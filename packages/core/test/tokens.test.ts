@@ -136,6 +136,29 @@ it("is read anew when its file changes, also as a link, and stays when the file 
   }
 });
 
+it("ends what a token has open when it is not valid any more, and nothing of others", async () => {
+  const grant = { scopes: ["echo"] };
+  await start({ gone: grant, less: grant, stays: grant }, "one");
+  const open = (token: string): Promise<Response> =>
+    fetch(`${server?.url}/echo/events`, { headers: { authorization: `Bearer ${token}` } });
+  const [gone, less, stays] = [await open("gone"), await open("less"), await open("stays")];
+  let hasEnded = false;
+  const staying = stays.text().finally(() => (hasEnded = true));
+
+  server?.setTokens(JSON.stringify({ stays: grant, less: { scopes: ["kv"] } }));
+
+  await expect(gone.text()).rejects.toThrow();
+  await expect(less.text()).rejects.toThrow();
+  expect(hasEnded).toBe(false);
+  const full = await open("one");
+  server?.setAuthToken("two");
+  await expect(full.text()).rejects.toThrow();
+  expect([(await call("one")).status, (await call("two")).status]).toEqual([401, 200]);
+  await server?.close();
+  server = undefined;
+  await staying;
+});
+
 it.each([
   ["not JSON", "{", /it is not JSON/],
   ["a list", "[]", /expected an object/],
