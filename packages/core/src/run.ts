@@ -75,7 +75,7 @@ async function main(program: Program, args: readonly string[]): Promise<void> {
   for (const warning of settings.warnings) log.warn({}, warning);
   const sidecars = await openAll(chosen, settings, log);
   const server = await serve(sidecars, settings, log);
-  if (!settings.noAuth) followTokenFiles(settings.env, settings.hasTokenFlag, server, log);
+  if (!settings.noAuth) followTokenFiles(settings.env, followed(settings), server, log);
   closeOnSignal(server, log);
   for (const { name: service, backend, url } of sidecars)
     log.info({ service, prefix: `/${service}`, backend, url }, "serving");
@@ -135,6 +135,11 @@ async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log)
     await Promise.all(sidecars.map((sidecar) => sidecar.close()));
     throw error;
   }
+}
+
+/** A token that came as a flag stays. */
+function followed({ authToken, hasTokenFlag, tokens }: Settings): Pick<Settings, "authToken" | "tokens"> {
+  return { authToken: hasTokenFlag ? undefined : authToken, tokens };
 }
 
 function closeOnSignal(server: Server, log: Log): void {

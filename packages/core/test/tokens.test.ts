@@ -120,7 +120,12 @@ it("is read anew when its file changes, also as a link, and stays when the file 
   write('{"old": {"scopes": ["echo"]}}');
   await start({ old: { scopes: ["echo"] } });
   const lines: string[] = [];
-  const end = followTokenFiles({ SIDECAR_TOKENS_FILE: file }, false, server as Server, await keptLog(lines));
+  const end = followTokenFiles(
+    { SIDECAR_TOKENS_FILE: file },
+    { authToken: undefined, tokens: '{"old": {"scopes": ["echo"]}}' },
+    server as Server,
+    await keptLog(lines),
+  );
   try {
     write('{"new": {"scopes": ["echo"]}}');
     await until("the old token is refused", async () => (await call("old")).status === 401);
