@@ -7,7 +7,9 @@ import type { Bucket, Listed } from "./bucket.ts";
 
 const PAGE = 1000; // the most there is
 const MAX_KEY_BYTES = 1024;
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/; // oxlint-disable-line no-control-regex
+const UNSENT = /[\u0000-\u001f\u007f-\u009f\\]/; // oxlint-disable-line no-control-regex
+/** Some servers refuse such segments, which no path has. This is what comes just before all that follows them. */
+const JUST_BEFORE: Readonly<Record<string, string>> = { "": ".\u{10ffff}", ".": "-\u{10ffff}", "..": ".-\u{10ffff}" };
 const NOTHING: Page = { objects: [], prefixes: [], next: undefined };
 
 /** @param base What all keys begin with: empty, or with a slash at its end. */
@@ -33,7 +35,7 @@ export async function listPage(bucket: Bucket, base: string, query: ListQuery): 
     }
     for (const folder of listed.prefixes) {
       const path = folder.slice(base.length);
-      const isDone = isFolder ? folder === after : !isWanted(folder) && !after.startsWith(folder);
+      const isDone = (isFolder && folder === after) || !(isWanted(folder) || after.startsWith(folder));
       if (!isDone && pathFault(path.slice(0, -1)) === undefined) prefixes.push(path);
     }
     token = listed.next;
@@ -42,12 +44,16 @@ export async function listPage(bucket: Bucket, base: string, query: ListQuery): 
   return { objects, prefixes, next: isMore ? lastOf(objects.at(-1)?.path, prefixes.at(-1)) : undefined };
 }
 
-/** The beginning of `after` that can travel: what comes too much for it is left out by `isWanted`. */
+/** What to begin after instead, where `after` cannot travel: what comes too much for it is left out by `isWanted`. */
 function sendable(after: string): string {
-  const control = CONTROL.exec(after);
-  const text = control === null ? after : after.slice(0, control.index);
-  if (Buffer.byteLength(text) <= MAX_KEY_BYTES) return text;
-  const cut = Buffer.from(text).subarray(0, MAX_KEY_BYTES).toString();
+  const [text = ""] = after.split(UNSENT, 1);
+  const segments = text.split("/");
+  const bad = segments.findIndex(
+    (segment, at) => Object.hasOwn(JUST_BEFORE, segment) && (segment !== "" || at < segments.length - 1),
+  );
+  const start = bad === -1 ? text : [...segments.slice(0, bad), JUST_BEFORE[segments[bad] ?? ""]].join("/");
+  if (Buffer.byteLength(start) <= MAX_KEY_BYTES) return start;
+  const cut = Buffer.from(start).subarray(0, MAX_KEY_BYTES).toString();
   return cut.replace(/\ufffd+$/, ""); // half a character
 }
 

@@ -3,12 +3,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { payloadTooLarge } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
-import { cutBody } from "../cloud/parts.ts";
+import { cutBody, PART_BYTES } from "../cloud/parts.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Bucket, Outcome, Source } from "./bucket.ts";
 
-/** The protocol takes parts of 5 MiB and more. What is not larger than one goes in one request. */
-export const PART_BYTES = 8 * 1024 * 1024;
 const MAX_PARTS = 10_000;
 /** Each is a part in memory, beside the one that fills. */
 const UPLOADS_AT_ONCE = 2;
@@ -28,16 +26,19 @@ export async function upload(
   headers: ObjectHeaders,
   pin: Pin | undefined,
 ): Promise<Sent> {
-  const cut = await cutBody(body, PART_BYTES);
-  if ("whole" in cut)
-    return { size: cut.whole.length, outcome: await writeWhole(bucket, key, cut.whole, headers, pin) };
+  const cut = await cutBody(body);
+  if ("whole" in cut) {
+    const { bytes, free } = cut.whole;
+    const outcome = await writeWhole(bucket, key, bytes, headers, pin).finally(free);
+    return { size: bytes.length, outcome };
+  }
   let size = 0;
   try {
     const outcome = await inParts(bucket, key, headers, pin, UPLOADS_AT_ONCE, async (id, add) => {
-      for await (const bytes of cut.parts) {
+      for await (const { bytes, free } of cut.parts) {
         size += bytes.length;
         if (size > MAX_PARTS * PART_BYTES) throw payloadTooLarge(MAX_PARTS * PART_BYTES);
-        await add((number) => bucket.writePart(key, id, number, bytes));
+        await add((number) => bucket.writePart(key, id, number, bytes).finally(free));
       }
     });
     return { size, outcome };
