@@ -17,7 +17,8 @@ import { configUrl, type Open } from "@mikcar/core";
 import { ask, type RunningProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
 import { LOCALHOST, type MinioServer, startMinio } from "@mikcar/devkit/minio";
 import type { StorageBackend } from "../src/backend.ts";
-import { broken, list, paths, PLAIN, put, read, storageContract, stream, text } from "./contract.ts";
+import { broken, type Harness, list, paths, PLAIN, put, read, storageContract, stream, text } from "./contract.ts";
+import { storageWire } from "./wire.ts";
 
 export interface Scheme {
   readonly open: Open<StorageBackend>;
@@ -27,13 +28,15 @@ export interface Scheme {
   readonly below: string;
   /** What the log says to look at when the login is wrong. */
   readonly login: RegExp;
+  /** Of the client, beside those of MinIO. */
+  readonly quirks?: Harness["quirks"];
 }
 
 const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
 const MIB = 1024 * 1024;
 const LARGE_MIB = process.env["MIKCAR_TEST_LONG"] === "1" ? 1024 : 256;
 
-export function bucketBehaviour(name: string, { open, url, below, login }: Scheme): void {
+export function bucketBehaviour(name: string, { open, url, below, login, quirks = {} }: Scheme): void {
   let server: MinioServer;
   let bare: S3Client;
   const opened: StorageBackend[] = [];
@@ -70,15 +73,18 @@ export function bucketBehaviour(name: string, { open, url, below, login }: Schem
     return (await bare.send(new ListMultipartUploadsCommand({ Bucket, Prefix }))).Uploads?.length ?? 0;
   }
 
-  storageContract(`${name} on MinIO`, {
+  const harness: Harness = {
     open: async () => open(configUrl(url(server, (await freshBucket()) + below))),
     quirks: {
+      ...quirks,
       "tag-of-bytes": "S3 makes it of the bytes",
       "objects-hide-folders": "MinIO looks for no objects in the folder of another one",
       "racing-folders": "MinIO answers IncompleteBody, and rarely AccessDenied",
       "short-segments": "MinIO keeps each segment as a folder of its file system",
     },
-  });
+  };
+  storageContract(`${name} on MinIO`, harness);
+  storageWire(`${name} on MinIO`, harness);
 
   describe(`a prefix in the URL of ${name}`, () => {
     it("confines everything below it, and is not to be seen", async () => {

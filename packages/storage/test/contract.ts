@@ -7,11 +7,18 @@ import type { ObjectBody, ObjectHeaders, ObjectInfo, Page, Slice, StorageBackend
  * Every difference we accept, by name.
  * tag-of-bytes: the entity tag is made of the bytes, so the same bytes written again have the same one.
  * headers-come-late: for a moment a new version is to be seen without its headers.
+ * no-proto-metadata: metadata named `__proto__` is refused with BAD_REQUEST.
  * objects-hide-folders: what is below an object, `x/y` below `x`, can be read and written, and is not listed.
  * racing-folders: a write below a folder that goes away at the same moment may fail, and is to be sent again.
  * short-segments: a segment of a path has at most 255 bytes; a longer one is refused with BAD_REQUEST.
  */
-export type Quirk = "tag-of-bytes" | "headers-come-late" | "objects-hide-folders" | "racing-folders" | "short-segments";
+export type Quirk =
+  | "tag-of-bytes"
+  | "headers-come-late"
+  | "no-proto-metadata"
+  | "objects-hide-folders"
+  | "racing-folders"
+  | "short-segments";
 
 export interface Harness {
   /** Fresh and empty. */

@@ -4,7 +4,8 @@ import { configUrl } from "@mikcar/core";
 import { type MotoServer, startMoto } from "@mikcar/devkit/moto";
 import type { StorageBackend } from "../src/backend.ts";
 import { open } from "../src/backends/s3/index.ts";
-import { list, paths, put, storageContract } from "./contract.ts";
+import { type Harness, list, paths, put, storageContract } from "./contract.ts";
+import { storageWire } from "./wire.ts";
 
 let server: MotoServer;
 let client: S3Client;
@@ -26,13 +27,16 @@ async function openFresh(): Promise<StorageBackend> {
   return open(configUrl(`s3://bucket-${buckets}?endpoint=${server.url}`));
 }
 
-storageContract("S3 (moto stands in for it)", {
+const harness: Harness = {
   open: openFresh,
   quirks: {
     "tag-of-bytes": "S3 makes it of the bytes",
+    "no-proto-metadata": "the AWS SDK loses that name when it reads",
     "headers-come-late": "moto stores the bytes first, and then the headers",
   },
-});
+};
+storageContract("S3 (moto stands in for it)", harness);
+storageWire("S3 (moto stands in for it)", harness);
 
 it("lists more than a thousand objects in one page, without what is no path, and deletes them", async () => {
   const storage = await openFresh();

@@ -7,13 +7,13 @@ import { listing } from "./wire/listing.ts";
 import { reading } from "./wire/reading.ts";
 import { writing } from "./wire/writing.ts";
 
-export function storageWire(name: string, { open }: Harness): void {
+export function storageWire(name: string, { open, quirks = {} }: Harness): void {
   describe(`${name} over HTTP`, () => {
     beforeEach(async () => serve(await open()));
     afterEach(close);
 
-    writing();
+    writing(quirks["no-proto-metadata"] !== undefined);
     reading();
-    listing();
+    listing(quirks["objects-hide-folders"] !== undefined);
   });
 }

@@ -5,7 +5,8 @@ import { describe, expect, it } from "@jest/globals";
 import { type Answer, type Ask, ask, until } from "@mikcar/devkit";
 import { call, expectError, json, put, url, watchPuts } from "../client.ts";
 
-export function writing(): void {
+/** @param refusesProto Metadata of the name `__proto__`. */
+export function writing(refusesProto: boolean): void {
   describe("PUT /object", () => {
     it("stores the body and answers 201 with size and entity tag", async () => {
       const { status, headers, json } = await put("a/b.txt", "hello");
@@ -27,7 +28,8 @@ export function writing(): void {
         "content-type": "text/html",
         "cache-control": "max-age=9",
         "x-meta-author": "Ada",
-        "x-meta-__proto__": "p",
+        "x-meta-constructor": "c",
+        ...(refusesProto ? {} : { "x-meta-__proto__": "p" }),
       };
       await put("x", "<p>", kept);
 
@@ -37,6 +39,7 @@ export function writing(): void {
       const { headers } = await call("GET", "/object/x");
       expect(headers["content-type"]).toBe("application/octet-stream");
       expect(headers).not.toHaveProperty("x-meta-author");
+      if (refusesProto) expectError(await put("x", "", { "x-meta-__proto__": "p" }), 400, "BAD_REQUEST");
     });
 
     it("creates only once with If-None-Match: *, and replaces only the version of If-Match", async () => {

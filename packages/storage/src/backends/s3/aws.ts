@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type * as Sdk from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type * as Presigner from "@aws-sdk/s3-request-presigner";
-import { conflict } from "@mikcar/core";
+import { badRequest, conflict } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
@@ -233,7 +233,10 @@ function inSeconds(time = new Date(0)): Date {
   return new Date(Math.floor(time.getTime() / 1000) * 1000);
 }
 
+/** @throws BAD_REQUEST for the one name that the SDK loses when it reads. */
 function sent({ contentType, cacheControl, metadata }: ObjectHeaders): object {
+  if (Object.hasOwn(metadata, "__proto__"))
+    throw badRequest("X-Meta-__proto__: the S3 client cannot give it back; name it otherwise");
   return {
     ContentType: contentType,
     ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
