@@ -191,7 +191,7 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
         select: ({ size }) => ({ start: 0, end: size }),
       });
       let length = 0;
-      for await (const chunk of found?.body as AsyncIterable<Buffer>) {
+      for await (const chunk of (found as { body: AsyncIterable<Buffer> }).body) {
         if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
         length += chunk.length;
       }

@@ -7,7 +7,13 @@ export interface Part {
 }
 
 /** The whole body, when it fits into one part; else its parts, of which each but the last has that size. */
-export type Cut = { readonly whole: Part } | { readonly parts: AsyncGenerator<Part> };
+export type Cut =
+  | { readonly whole: Part }
+  | {
+      readonly parts: AsyncIterable<Part>;
+      /** Stops reading, and frees what was read ahead; also when nobody has begun with the parts. */
+      drop(): Promise<void>;
+    };
 
 /** Of each body. */
 export const PART_BYTES = 8 * 1024 * 1024;
@@ -26,7 +32,12 @@ export async function cutBody(body: AsyncIterable<Buffer>): Promise<Cut> {
   if (first.done === true) return { whole: partOf(Buffer.alloc(0)) };
   const second = first.value.bytes.length < PART_BYTES ? undefined : await parts.next().catch(freeing(first.value));
   if (second === undefined || second.done === true) return { whole: first.value };
-  return { parts: joined([first.value, second.value], parts) };
+  const read = [first.value, second.value];
+  const drop = async (): Promise<void> => {
+    for (const part of read.splice(0)) part.free();
+    await parts.return(undefined);
+  };
+  return { parts: joined(read, parts), drop };
 }
 
 async function* partsOf(body: AsyncIterable<Buffer>): AsyncGenerator<Part> {
@@ -46,13 +57,8 @@ async function* partsOf(body: AsyncIterable<Buffer>): AsyncGenerator<Part> {
 }
 
 async function* joined(read: Part[], rest: AsyncGenerator<Part>): AsyncGenerator<Part> {
-  try {
-    for (let part = read.shift(); part !== undefined; part = read.shift()) yield part;
-    yield* rest;
-  } finally {
-    for (const part of read) part.free();
-    await rest.return(undefined);
-  }
+  for (let part = read.shift(); part !== undefined; part = read.shift()) yield part;
+  yield* rest;
 }
 
 class Filling {

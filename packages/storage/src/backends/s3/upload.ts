@@ -43,7 +43,7 @@ export async function upload(
     });
     return { size, outcome };
   } finally {
-    await cut.parts.return(undefined); // when it has not even begun
+    await cut.drop();
   }
 }
 
