@@ -355,6 +355,10 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
 
       await expect(trusting.ping()).rejects.toMatchObject({ message: expect.stringMatching(/NoSuchBucket/) });
       await expect(wary.ping()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      const env = { STORAGE_URL: url(secure, "bucket"), NODE_EXTRA_CA_CERTS: `${folder.path}/ca.pem` };
+      const program = await startProgram(BIN, { args: ["--port", "0"], env });
+      expect((await ask(program.url, "/storage/list")).status).toBe(502); // it was reached, and has no such bucket
+      await program.stop();
     } finally {
       await secure.remove();
       folder.remove();

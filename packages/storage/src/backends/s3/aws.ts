@@ -173,6 +173,7 @@ export class AwsBucket implements Bucket {
 
   translate(error: unknown): Error {
     const { name = "Error", message = "", code, $metadata = {} } = error as AwsError;
+    if (message === "Region is missing") return this.#failure("NoRegion", message, undefined); // the SDK has no code for it
     return this.#failure(code ?? name, message, $metadata.httpStatusCode, $metadata.requestId);
   }
 

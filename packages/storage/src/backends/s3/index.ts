@@ -2,7 +2,7 @@
  * Storage in S3, or in another server that speaks its protocol: `s3://bucket[/prefix]`.
  * Who the sidecar is: `access_key_id`, `secret_access_key` and `session_token`; without them AWS's own chain finds it, with
  * `profile`: variables, profiles, web identity, containers, instances.
- * `region`: without it that of the environment or the profile; with an `endpoint` us-east-1.
+ * `region`: without it that of the environment or the profile; with an `endpoint` that of the environment, or us-east-1.
  * `endpoint`: of another server; `force_path_style`: the bucket in the path rather than in the host, true with an `endpoint`.
  * `ca`: a PEM file of whom to trust; `timeout_ms` (10000): how long the server may say nothing.
  */
@@ -51,7 +51,11 @@ function placeOf(url: ConfigUrl): S3ClientConfig {
   if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.username !== "") {
     throw configError('parameter "endpoint": expected http:// or https:// with a host, and no login');
   }
-  return { endpoint, forcePathStyle: url.flag("force_path_style", true), region: region || DEFAULT_REGION };
+  return {
+    endpoint,
+    forcePathStyle: url.flag("force_path_style", true),
+    region: region || process.env["AWS_REGION"] || DEFAULT_REGION,
+  };
 }
 
 function loginOf(url: ConfigUrl): S3ClientConfig {

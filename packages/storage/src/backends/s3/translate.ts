@@ -44,6 +44,7 @@ const WHERE = new Set([
   "AuthorizationHeaderMalformed",
   "PermanentRedirect",
   "MovedPermanently",
+  "NoRegion", // of ours
   "IllegalLocationConstraintException",
 ]);
 
