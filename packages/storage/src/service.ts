@@ -7,6 +7,7 @@ const backends = {
   memory: () => import("./backends/memory.ts"),
   file: () => import("./backends/file/index.ts"),
   s3: () => import("./backends/s3/index.ts"),
+  az: () => import("./backends/az/index.ts"),
   minio: () => import("./backends/minio/index.ts"),
 };
 

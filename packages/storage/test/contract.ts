@@ -8,6 +8,8 @@ import type { ObjectBody, ObjectHeaders, ObjectInfo, Page, Slice, StorageBackend
  * tag-of-bytes: the entity tag is made of the bytes, so the same bytes written again have the same one.
  * headers-come-late: for a moment a new version is to be seen without its headers.
  * no-proto-metadata: metadata named `__proto__` is refused with BAD_REQUEST.
+ * no-dot-at-the-end: a path with a segment that ends in a dot is refused.
+ * short-of-the-prefix: a path has so much less than 1024 bytes as the prefix of the URL takes, which has nine.
  * objects-hide-folders: what is below an object, `x/y` below `x`, can be read and written, and is not listed.
  * racing-folders: a write below a folder that goes away at the same moment may fail, and is to be sent again.
  * short-segments: a segment of a path has at most 255 bytes; a longer one is refused with BAD_REQUEST.
@@ -16,6 +18,8 @@ export type Quirk =
   | "tag-of-bytes"
   | "headers-come-late"
   | "no-proto-metadata"
+  | "no-dot-at-the-end"
+  | "short-of-the-prefix"
   | "objects-hide-folders"
   | "racing-folders"
   | "short-segments";
@@ -286,12 +290,17 @@ export function storageContract(name: string, harness: Harness): void {
         "1e5",
         "true",
       ];
-      const AWKWARD = ALL.filter((path) => !path.split("/").some(isRefused));
+      const AWKWARD = ALL.filter((path) => !isTooLong(path) && !path.split("/").some(isRefused));
       function isHidden(path: string): boolean {
         return hidesFolders && AWKWARD.some((other) => path.startsWith(`${other}/`));
       }
       function isRefused(segment: string): boolean {
-        return harness.quirks?.["short-segments"] !== undefined && Buffer.byteLength(segment) > 255;
+        const { quirks = {} } = harness;
+        if (quirks["no-dot-at-the-end"] !== undefined && segment.endsWith(".")) return true;
+        return quirks["short-segments"] !== undefined && Buffer.byteLength(segment) > 255;
+      }
+      function isTooLong(path: string): boolean {
+        return harness.quirks?.["short-of-the-prefix"] !== undefined && Buffer.byteLength(path) > 1015;
       }
 
       it("are kept as they were given, however awkward", async () => {

@@ -1,10 +1,7 @@
 /** MailDev, a mail server with an inbox for programs: https://github.com/maildev/maildev. It runs as a process of its own. */
 
-import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { keptFolder } from "../kept-folder.ts";
+import { npmPackage } from "../npm.ts";
 import { freePort } from "../ports.ts";
 import { end, launch } from "./launch.ts";
 
@@ -22,7 +19,7 @@ const HOST = "127.0.0.1";
 /** It takes mail from `login` alone. Installed on first use, as its 265 packages would be a third of the workspace's. */
 export async function startMaildev(login: { readonly user: string; readonly pass: string }): Promise<MaildevServer> {
   const [port, apiPort] = [await freePort(), await freePort()];
-  const program = join(await installed(), "node_modules/maildev/dist/bin/maildev.js");
+  const program = join(await npmPackage("maildev", VERSION), "node_modules/maildev/dist/bin/maildev.js");
   const listening = ["--smtp", String(port), "--ip", HOST, "--web", String(apiPort), "--web-ip", HOST];
   const server = await launch({
     name: "MailDev",
@@ -33,12 +30,4 @@ export async function startMaildev(login: { readonly user: string; readonly pass
     exitSignal: "SIGKILL",
   });
   return { host: HOST, port, apiUrl: `http://${HOST}:${apiPort}`, stop: () => end(server, "SIGKILL") };
-}
-
-function installed(): Promise<string> {
-  return keptFolder(`maildev-${VERSION}`, async (path) => {
-    writeFileSync(join(path, "package.json"), '{"private":true}');
-    const args = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", `maildev@${VERSION}`];
-    await promisify(execFile)("npm", args, { cwd: path, env: { ...process.env, NODE_OPTIONS: "" } });
-  });
 }

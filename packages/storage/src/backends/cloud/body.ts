@@ -51,3 +51,27 @@ export async function* cut(body: AsyncIterable<Buffer>, skip: number, length: nu
 export async function drop(body: AsyncIterable<Buffer>): Promise<void> {
   await body[Symbol.asyncIterator]().return?.();
 }
+
+/** What a writer sends, whose own failure can be told from one of the store that it goes to. */
+export class Incoming implements AsyncIterable<Buffer> {
+  readonly #body: AsyncIterable<Buffer>;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(body: AsyncIterable<Buffer>) {
+    this.#body = body;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    try {
+      yield* this.#body;
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  /** @throws what the body has thrown, when it has. */
+  rethrow(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

@@ -3,16 +3,13 @@
  * S3 itself answers them: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
  */
 
-import { isUtf8 } from "node:buffer";
 import { badRequest } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
+import { decode, encode, PLAIN } from "../cloud/words.ts";
 
 type Metadata = ObjectHeaders["metadata"];
 
 const MAX_BYTES = 2048;
-const PLAIN = /^[\x20-\x7e]*$/;
-const WORD = /=\?(?:utf-8|iso-8859-1|us-ascii)\?([bq])\?([^?]*)\?=/gi;
-const WORDS = /^=\?[a-z0-9-]+\?[bq]\?[^?]*\?=(?:\s+=\?[a-z0-9-]+\?[bq]\?[^?]*\?=)*$/i;
 
 /** The headers as they are sent. @throws BAD_REQUEST for those that S3 does not keep. */
 export function toWire(headers: ObjectHeaders): ObjectHeaders {
@@ -39,20 +36,4 @@ export function fromWire(metadata: Metadata): Metadata {
   for (const name in metadata) if (metadata[name]?.startsWith("=?")) isPlain = false;
   if (isPlain) return metadata;
   return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, decode(value)]));
-}
-
-function encode(value: string): string {
-  if (PLAIN.test(value) && !value.startsWith("=?")) return value;
-  const bytes = Buffer.from(value, "latin1");
-  return `=?${isUtf8(bytes) ? "UTF-8" : "ISO-8859-1"}?B?${bytes.toString("base64")}?=`;
-}
-
-function decode(value: string): string {
-  if (!WORDS.test(value)) return value;
-  return value.replaceAll(/\?=\s+=\?/g, "?==?").replaceAll(WORD, (_word, kind: string, text: string) => {
-    if (kind.toUpperCase() === "B") return Buffer.from(text, "base64").toString("latin1");
-    return text
-      .replaceAll("_", " ")
-      .replaceAll(/=([\da-f]{2})/gi, (_code, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  });
 }
