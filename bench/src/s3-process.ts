@@ -68,10 +68,16 @@ async function run({ method, bytes, calls, atOnce }: Extract<Job, { kind: "bare"
   const work = async (): Promise<void> => {
     for (const key of keys) {
       if (method === "PUT") await bare.put(key, body);
-      else for await (const chunk of await bare.get(key)) chunk.byteLength;
+      else await drain(await bare.get(key));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
+}
+
+async function drain(body: AsyncIterable<Uint8Array>): Promise<number> {
+  let length = 0;
+  for await (const chunk of body) length += chunk.byteLength;
+  return length;
 }
 
 function bareS3(): Bare {

@@ -3,13 +3,14 @@
 import type { ServerResponse } from "node:http";
 import type { Writable } from "node:stream";
 import { promisify } from "node:util";
+import type * as Zlib from "node:zlib";
 import { discardRest } from "./body.ts";
 import type { HttpCall } from "./call.ts";
 import { errorBody, MikcarError } from "./errors.ts";
 import type { Reply } from "./routes.ts";
 
 /** Loaded with the first answer that is zipped. */
-const zlib = (): typeof import("node:zlib") => process.getBuiltinModule("node:zlib");
+const zlib = (): typeof Zlib => process.getBuiltinModule("node:zlib");
 const GZIP_FROM_BYTES = 1024;
 /** Up to this size header and body leave as one string in one write; latin1 maps bytes one to one. */
 const ONE_WRITE_BYTES = 16_384;

@@ -2,13 +2,19 @@
 
 import type { ChildProcess } from "node:child_process";
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { type IncomingMessage, request as httpRequest } from "node:http";
+import { request as httpsRequest, type RequestOptions } from "node:https";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { temporaryFolder } from "../folder.ts";
 import { npmPackage } from "../npm.ts";
 import { freePort } from "../ports.ts";
-import { type Certificate } from "./certificate.ts";
+import { type Certificate, LOCALHOST } from "./certificate.ts";
 import { end, launch } from "./launch.ts";
+
+export { type Certificate, LOCALHOST };
 
 export interface AzuriteServer {
   readonly port: number;
@@ -87,13 +93,21 @@ function tlsOptions(folder: string, { certificate, key }: Certificate): string[]
 async function createContainer(server: string, name: string): Promise<void> {
   const date = new Date().toUTCString();
   const path = `/${ACCOUNT}/${name}`;
-  const text = `PUT\n${"\n".repeat(11)}x-ms-date:${date}\nx-ms-version:2021-12-02\n/${ACCOUNT}${path}\nrestype:container`;
-  const signature = createHmac("sha256", Buffer.from(KEY, "base64")).update(text).digest("base64");
+  const signed = `PUT\n${"\n".repeat(11)}x-ms-date:${date}\nx-ms-version:2021-12-02\n/${ACCOUNT}${path}\nrestype:container`;
+  const signature = createHmac("sha256", Buffer.from(KEY, "base64")).update(signed).digest("base64");
   const headers = {
     "x-ms-date": date,
     "x-ms-version": "2021-12-02",
     authorization: `SharedKey ${ACCOUNT}:${signature}`,
   };
-  const response = await fetch(`${server}${path}?restype=container`, { method: "PUT", headers });
-  if (!response.ok) throw new Error(`Azurite: no container: ${response.status} ${await response.text()}`);
+  const request = (server.startsWith("https:") ? httpsRequest : httpRequest)(`${server}${path}?restype=container`, {
+    method: "PUT",
+    headers,
+    ca: LOCALHOST.authority,
+    agent: false,
+  } as RequestOptions);
+  request.end();
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  const answer = await text(response);
+  if (response.statusCode !== 201) throw new Error(`Azurite: no container: ${response.statusCode} ${answer}`);
 }

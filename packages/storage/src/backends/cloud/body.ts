@@ -63,7 +63,7 @@ export class Incoming implements AsyncIterable<Buffer> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     try {
-      yield* this.#body;
+      for await (const chunk of this.#body) yield chunk;
     } catch (error) {
       this.#failure = { error };
       throw error;
