@@ -1,6 +1,7 @@
 /** Servers that the Go module proxy has, built once and kept for the next run. */
 
 import { execFile } from "node:child_process";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { onPath } from "./find-program.ts";
@@ -17,9 +18,12 @@ export async function goProgram(name: string, path: string, version: string): Pr
   const folder = await keptFolder(`${name}-${version}`, async (draft) => {
     const flags = ["-trimpath", "-ldflags=-s -w", "-gcflags=all=-N -l -dwarf=false"];
     const env = { ...process.env, GOBIN: draft, GOFLAGS: "-modcacherw", CGO_ENABLED: "0", GOTOOLCHAIN: "local" };
-    const args = ["-n", "15", await findGo(), "install", ...flags, `${path}@${version}`];
+    // Test processes that start together take turns: the compiler keeps what the first one has made.
+    const turn = onPath("flock") === undefined ? [] : ["flock", join(tmpdir(), "mikcar-test-go.lock")];
+    const build = ["nice", "-n", "15", await findGo(), "install", ...flags, `${path}@${version}`];
+    const [program = "", ...args] = [...turn, ...build];
     try {
-      await promisify(execFile)("nice", args, { env });
+      await promisify(execFile)(program, args, { env });
     } catch (cause) {
       throw new Error(`${name} could not be built: see why with "go install ${path}@${version}"`, { cause });
     }

@@ -121,6 +121,16 @@ describe.each(CLIENTS)("$name", ({ open }) => {
     });
   });
 
+  it("waits once, when the server says nothing", async () => {
+    await start(() => {});
+
+    const begun = performance.now();
+    await expect(put(storage, "x", "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+
+    expect(performance.now() - begun).toBeLessThan(1500);
+    expect(server.heard).toHaveLength(1);
+  });
+
   it("sends a conditional write again that met another one", async () => {
     await start((response, { line }) => {
       if (line.startsWith("HEAD")) response.writeHead(404).end();

@@ -1,9 +1,11 @@
 /** Who the sidecar is for a bucket, and the URLs that stop the start. */
 
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
-import { temporaryFolder } from "@mikcar/devkit";
+import { temporaryFolder, until } from "@mikcar/devkit";
 import { open as openMinio } from "../src/backends/minio/index.ts";
 import { open as openS3 } from "../src/backends/s3/index.ts";
 import { type FakeBucket, startFakeBucket } from "./fake-bucket.ts";
@@ -73,6 +75,32 @@ describe("the AWS SDK", () => {
     expect((await seen("s3", "&profile=OPS"))["authorization"]).toContain("Credential=OPSKEY/");
     process.env["AWS_PROFILE"] = "DEV";
     expect((await seen("s3"))["authorization"]).toContain("Credential=DEVKEY/");
+  });
+
+  it("takes that of a container, and the next one before it expires", async () => {
+    let asked = 0;
+    const credentials = createServer((_request, response) => {
+      asked += 1;
+      const Expiration = new Date(Date.now() + 60_000).toISOString(); // soon enough for a new one each time
+      response.setHeader("Content-Type", "application/json");
+      response.end(JSON.stringify({ AccessKeyId: `KEY${asked}`, SecretAccessKey: "hush", Token: "token", Expiration }));
+    });
+    await new Promise<void>((resolve) => credentials.listen(0, "127.0.0.1", resolve));
+    const { port } = credentials.address() as AddressInfo;
+    process.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = `http://127.0.0.1:${port}/`;
+    process.env["AWS_SHARED_CREDENTIALS_FILE"] = `${folder.path}/none`;
+    process.env["AWS_CONFIG_FILE"] = `${folder.path}/none`;
+    const storage = await openS3(configUrl(`s3://bucket?endpoint=http://${server.address}`));
+
+    await until("another login is used", async () => {
+      await storage.head("x");
+      return !String(server.heard.at(-1)?.headers["authorization"]).includes("Credential=KEY1/");
+    });
+
+    expect(server.heard[0]?.headers["authorization"]).toContain("Credential=KEY1/");
+    await storage.close();
+    credentials.closeAllConnections();
+    credentials.close();
   });
 
   it("without any login answers BAD_GATEWAY, and says what to set", async () => {

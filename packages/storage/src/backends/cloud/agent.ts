@@ -60,6 +60,15 @@ export function readPem(url: ConfigUrl): string | undefined {
   }
 }
 
+/** From here on it is the reader of an answer who may be slow: `bodyOf` looks after the server. */
+export function leaveToReader(response: http.IncomingMessage): void {
+  const { socket } = response;
+  const idleMs = socket.timeout ?? 0;
+  socket.setTimeout(0);
+  response.once("end", () => void socket.setTimeout(idleMs));
+}
+
+/** With a code that no client library takes for a reason to wait as long again. */
 function idle(ms: number): Error {
-  return Object.assign(new Error(`nothing came for ${ms} ms`), { code: "ETIMEDOUT" });
+  return Object.assign(new Error(`nothing came for ${ms} ms`), { code: "EIDLE" });
 }

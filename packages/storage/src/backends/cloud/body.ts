@@ -31,7 +31,7 @@ export function bodyOf(stream: Readable, translate: (error: unknown) => Error, i
 }
 
 function stalled(ms: number): Error {
-  return Object.assign(new Error(`no bytes came for ${ms} ms`), { code: "ETIMEDOUT" });
+  return Object.assign(new Error(`no bytes came for ${ms} ms`), { code: "EIDLE" });
 }
 
 /** `length` bytes of `body` after the first `skip`; the rest is not waited for. */

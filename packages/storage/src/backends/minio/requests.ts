@@ -125,5 +125,5 @@ function escapeAll(value: string): string {
 }
 
 function noConnection(ms: number): Error {
-  return Object.assign(new Error(`no connection was free for ${ms} ms`), { code: "ETIMEDOUT" });
+  return Object.assign(new Error(`no connection was free for ${ms} ms`), { code: "EIDLE" });
 }

@@ -33,7 +33,7 @@ export const open: Open<StorageBackend> = async (url) => {
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
     requestHandler: {
-      connectionTimeout: idleMs, // also for a connection to be free
+      connectionTimeout: idleMs + 1000, // for a connection to be free: what else there is to wait for, `agentFor` ends
       httpAgent: agentFor(false, { idleMs }),
       httpsAgent: agentFor(true, { idleMs, ...(ca === undefined ? {} : { ca }) }),
     },
