@@ -167,11 +167,11 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
     });
 
     it("may be frozen, which ends with timeout_ms, and all is well afterwards", async () => {
-      const storage = await start(await freshBucket(), "&timeout_ms=300");
+      const storage = await start(await freshBucket(), "&timeout_ms=500");
       await put(storage, "x", "before");
 
       server.freeze();
-      const frozen = [storage.ping(), storage.head("x"), read(storage, "x"), put(storage, "x"), list(storage)];
+      const frozen = [storage.ping(), storage.head("x"), read(storage, "x"), put(storage, "late"), list(storage)];
       const results = await Promise.allSettled(frozen);
       server.thaw();
 
