@@ -182,8 +182,9 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
     });
 
     it("waits for a reader who is slower than timeout_ms", async () => {
-      const storage = await start(await freshBucket(), "&timeout_ms=300");
-      await put(storage, "large", Buffer.alloc(24 * MIB, "x"));
+      const bucket = await freshBucket();
+      await put(await start(bucket), "large", Buffer.alloc(24 * MIB, "x"));
+      const storage = await start(bucket, "&timeout_ms=700");
 
       const found = await storage.get("large", {
         conditions: undefined,
@@ -192,7 +193,7 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
       });
       let length = 0;
       for await (const chunk of (found as { body: AsyncIterable<Buffer> }).body) {
-        if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
+        if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1500));
         length += chunk.length;
       }
 
