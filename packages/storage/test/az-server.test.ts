@@ -266,14 +266,15 @@ describe("Azure", () => {
   }, 60_000);
 
   it("waits for a reader who is slower than timeout_ms", async () => {
-    const storage = await start(await server.freshContainer(), `${login()}&timeout_ms=300`);
-    await put(storage, "large", Buffer.alloc(24 * MIB, "x"));
+    const container = await server.freshContainer();
+    await put(await start(container), "large", Buffer.alloc(24 * MIB, "x"));
+    const storage = await start(container, `${login()}&timeout_ms=700`);
 
     const select = ({ size }: { size: number }): { start: number; end: number } => ({ start: 0, end: size });
     const found = await storage.get("large", { conditions: undefined, range: undefined, select });
     let length = 0;
     for await (const chunk of (found as { body: AsyncIterable<Buffer> }).body) {
-      if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1500));
       length += chunk.length;
     }
 

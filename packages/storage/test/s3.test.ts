@@ -32,7 +32,6 @@ const harness: Harness = {
   quirks: {
     "tag-of-bytes": "S3 makes it of the bytes",
     "no-proto-metadata": "the AWS SDK loses that name when it reads",
-    "headers-come-late": "moto stores the bytes first, and then the headers",
   },
 };
 storageContract("S3 (moto stands in for it)", harness);

@@ -17,6 +17,15 @@ export interface MotoServer {
 
 const VERSION = "5.2.5";
 
+/** As moto starts itself, but for one request at a time: side by side they trip over each other, and it answers 500. */
+const PROGRAM = `
+import sys
+from werkzeug.serving import run_simple
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+app = DomainDispatcherApplication(create_backend_app)
+run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=False, request_handler=MotoRequestHandler)
+`;
+
 /** Starts one on a free port; it keeps what it has in memory. */
 export async function startMoto(): Promise<MotoServer> {
   const requirements = [`moto[secretsmanager,s3]==${VERSION}`, "flask==3.1.3", "flask-cors==6.0.5"];
@@ -26,7 +35,7 @@ export async function startMoto(): Promise<MotoServer> {
   const server = await launch({
     name: "moto",
     path,
-    args: ["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", String(port)],
+    args: ["-c", PROGRAM, String(port)],
     env: { ...process.env, PYTHONPATH: packages } as Record<string, string>, // no variable is undefined in it
     readyText: "Running on http",
     exitSignal: "SIGKILL",

@@ -26,26 +26,30 @@ export function agentFor(isTls: boolean, { idleMs, ca }: AgentOptions): http.Age
   agent.createConnection = (target, callback) => {
     const socket = connect(target, callback);
     socket?.once("timeout", () => void socket.destroy(idle(idleMs)));
-    if (socket instanceof Socket) ours.add(socket);
+    if (socket instanceof Socket) timeouts.set(socket, idleMs);
     return socket;
   };
   return agent;
 }
 
-/** Connections whose timeout is ours. */
-const ours = new WeakSet<Socket>();
+/** Of our connections, in milliseconds. */
+const timeouts = new WeakMap<Socket, number>();
 let isSubscribed = false;
 
 /**
- * Once an answer has begun it is the reader who may be slow, and `bodyOf` who watches. The agent sets the timeout anew with
- * the next request. https://nodejs.org/api/diagnostics_channel.html#http
+ * While an answer comes it is its reader who may be slow, and `bodyOf` looks after the server. Client libraries hide the
+ * connection, so Node tells: https://nodejs.org/api/diagnostics_channel.html#http
  */
 function letReadersBeSlow(): void {
   if (isSubscribed) return;
   isSubscribed = true;
   subscribe("http.client.response.finish", (message) => {
-    const { socket } = (message as { readonly response: http.IncomingMessage }).response;
-    if (ours.has(socket)) socket.setTimeout(0);
+    const { response } = message as { readonly response: http.IncomingMessage };
+    const { socket } = response;
+    const idleMs = timeouts.get(socket);
+    if (idleMs === undefined) return;
+    socket.setTimeout(0);
+    response.once("end", () => void socket.setTimeout(idleMs));
   });
 }
 
@@ -58,14 +62,6 @@ export function readPem(url: ConfigUrl): string | undefined {
   } catch (cause) {
     throw configError(`parameter "ca": the file "${path}" cannot be read`, { cause });
   }
-}
-
-/** From here on it is the reader of an answer who may be slow: `bodyOf` looks after the server. */
-export function leaveToReader(response: http.IncomingMessage): void {
-  const { socket } = response;
-  const idleMs = socket.timeout ?? 0;
-  socket.setTimeout(0);
-  response.once("end", () => void socket.setTimeout(idleMs));
 }
 
 /** With a code that no client library takes for a reason to wait as long again. */

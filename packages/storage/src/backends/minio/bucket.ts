@@ -5,7 +5,6 @@ import type http from "node:http";
 import { conflict } from "@mikcar/core";
 import type { Client } from "minio";
 import type { ObjectHeaders } from "../../backend.ts";
-import { leaveToReader } from "../cloud/agent.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
 import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "../s3/bucket.ts";
@@ -53,7 +52,6 @@ export class MinioBucket implements Bucket {
     };
     const response = await this.#requests.ask({ method: "GET", key, headers }, UNREAD);
     if (typeof response === "string") return response;
-    leaveToReader(response);
     const { "content-range": contentRange, "content-length": length } = response.headers;
     const { slice, size } = sliceOf(contentRange, Number(length));
     return { found: foundOf(response.headers, size), slice, stream: response };

@@ -6,7 +6,6 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type * as Presigner from "@aws-sdk/s3-request-presigner";
 import { badRequest, conflict } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
-import { leaveToReader } from "../cloud/agent.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
 import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "./bucket.ts";
@@ -63,7 +62,6 @@ export class AwsBucket implements Bucket {
     if (typeof answer === "string") return answer;
     const { slice, size } = sliceOf(answer.ContentRange, answer.ContentLength ?? 0);
     const stream = answer.Body as IncomingMessage; // as it is in Node, with methods of the SDK
-    leaveToReader(stream);
     return { found: foundOf(answer, size), slice, stream };
   }
 
