@@ -16,6 +16,9 @@ const failures = [];
 await step("format", "prettier", ["--check", "--log-level", "warn", "."]);
 await step("lint", "oxlint", ["--deny-warnings"]);
 await step("build and types", "turbo", ["run", "build", "typecheck", "--output-logs=errors-only"]);
+const prefetching = execute("node", ["packages/devkit/dist/prefetch.js"], { quiet: true }).catch((error) =>
+  console.error(`what the storage tests need could not be built ahead: ${error.message}`),
+);
 await step(
   "tests",
   "turbo",
@@ -23,6 +26,7 @@ await step(
   isLong ? { MIKCAR_TEST_LONG: "1" } : {},
 );
 
+await prefetching;
 const counts = count();
 if (counts.skipped > 0) failures.push(`${counts.skipped} tests skipped`);
 for (const failure of failures) console.error(`FAILED: ${failure}`);

@@ -31,9 +31,14 @@ export interface MinioServer {
 const VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c";
 const LOGIN = { accessKey: "mikcar", secretKey: "hush-secret-key" };
 
+/** The path of its program. The first time takes minutes. */
+export function minioProgram(): Promise<string> {
+  return goProgram("minio", "github.com/minio/minio", VERSION);
+}
+
 /** Starts one on a free port, with its data in a new folder. @param tls TLS alone, with this certificate. */
 export async function startMinio({ tls }: { readonly tls?: Certificate } = {}): Promise<MinioServer> {
-  const path = await goProgram("minio", "github.com/minio/minio", VERSION);
+  const path = await minioProgram();
   const folder = temporaryFolder();
   const [data, certificates] = [join(folder.path, "data"), join(folder.path, "certs")];
   for (const made of [data, certificates]) mkdirSync(made);
