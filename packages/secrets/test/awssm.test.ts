@@ -15,5 +15,8 @@ afterAll(() => server?.remove());
 secretsContract("AWS Secrets Manager (moto stands in for it)", {
   open: () => open(configUrl(`awssm://eu-west-1?endpoint=${server.url}`)),
   hidden: () => ["hush-key"],
-  quirks: { "versions-are-ids": "AWS gives each version a random id, and its time in whole seconds" },
+  quirks: {
+    "versions-are-ids": "AWS gives each version a random id, and its time in whole seconds",
+    "versions-tell-now": "moto does, and AWS does not",
+  },
 });

@@ -11,7 +11,9 @@ import { writing } from "./contract/writing.ts";
 /** Every difference we accept, by name. */
 export type Quirk =
   /** A version is an id, and two of one millisecond or second have no order. */
-  "versions-are-ids";
+  | "versions-are-ids"
+  /** A list of versions has the time of the call where theirs should be. */
+  | "versions-tell-now";
 
 export interface Harness {
   /** Empty. */
