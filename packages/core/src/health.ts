@@ -1,5 +1,7 @@
 /** `/ready`: one ping per backend, at most every second, each with a deadline. */
 
+import { isMikcarError, unavailable } from "./errors.ts";
+import type { Log } from "./log.ts";
 import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 
@@ -10,15 +12,24 @@ interface ServiceHealth {
   readonly status: "up" | "down";
   readonly backend: string;
   readonly latency_ms: number;
+  /** Of a backend that is down: what to look at. Its own words are in the log. */
+  readonly error?: string;
 }
+
+const REFUSES = "it refuses the sidecar: look at the URL, the credentials and what they may do; the log has its words";
+const SILENT = "it does not answer: look at its address, and whether it runs; the log has the reason";
 
 export class Readiness {
   readonly #sidecars: readonly Sidecar[];
+  readonly #log: Log;
+  /** What was last told of each service that is down. */
+  readonly #told = new Map<string, string>();
   #report: Promise<Reply> | undefined;
   #askedAt = -Infinity;
 
-  constructor(sidecars: readonly Sidecar[]) {
+  constructor(sidecars: readonly Sidecar[], log: Log) {
     this.#sidecars = sidecars;
+    this.#log = log;
   }
 
   /** 200 when every backend answers, else 503. Callers within one second share one report. */
@@ -33,7 +44,7 @@ export class Readiness {
 
   async #ask(): Promise<Reply> {
     const entries = await Promise.all(
-      this.#sidecars.map(async (sidecar) => [sidecar.name, await health(sidecar)] as const),
+      this.#sidecars.map(async (sidecar) => [sidecar.name, await this.#health(sidecar)] as const),
     );
     const isReady = entries.every(([, { status }]) => status === "up");
     return {
@@ -41,19 +52,35 @@ export class Readiness {
       body: { status: isReady ? "ready" : "unready", services: Object.fromEntries(entries) },
     };
   }
-}
 
-async function health(sidecar: Sidecar): Promise<ServiceHealth> {
-  const start = performance.now();
-  const error = await pingError(sidecar);
-  const latency_ms = Math.round((performance.now() - start) * 10) / 10;
-  return { status: error === undefined ? "up" : "down", backend: sidecar.backend, latency_ms };
+  async #health(sidecar: Sidecar): Promise<ServiceHealth> {
+    const { name, backend } = sidecar;
+    const start = performance.now();
+    const error = await pingError(sidecar);
+    const latency_ms = Math.round((performance.now() - start) * 10) / 10;
+    this.#tell(name, error);
+    if (error === undefined) return { status: "up", backend, latency_ms };
+    const isRefused = isMikcarError(error) && error.code === "BAD_GATEWAY";
+    return { status: "down", backend, latency_ms, error: isRefused ? REFUSES : SILENT };
+  }
+
+  /** Once for each reason, however often it is asked. */
+  #tell(service: string, error: Error | undefined): void {
+    if (error?.message === this.#told.get(service)) return;
+    if (error === undefined) {
+      this.#told.delete(service);
+      this.#log.info({ service }, "the backend answers again");
+      return;
+    }
+    this.#told.set(service, error.message);
+    this.#log.error({ service, err: error }, "the backend is down");
+  }
 }
 
 /** Why a backend does not answer within 2 s, or undefined when it does. */
 export async function pingError(sidecar: Sidecar): Promise<Error | undefined> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${DEADLINE_MS / 1000} s`)), DEADLINE_MS);
+  const timer = setTimeout(() => late.reject(unavailable(`no answer within ${DEADLINE_MS / 1000} s`)), DEADLINE_MS);
   try {
     await Promise.race([sidecar.ping(), late.promise]);
     return undefined;

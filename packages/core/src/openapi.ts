@@ -61,7 +61,12 @@ const serverRoutes: Documented = {
 };
 
 function readiness(): ZodType {
-  const service = z.object({ status: z.enum(["up", "down"]), backend: z.string(), latency_ms: z.number() });
+  const service = z.object({
+    status: z.enum(["up", "down"]),
+    backend: z.string(),
+    latency_ms: z.number(),
+    error: z.string().optional().describe("What to look at when it is down"),
+  });
   return z.object({ status: z.enum(["ready", "unready"]), services: z.record(z.string(), service) });
 }
 

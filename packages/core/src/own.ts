@@ -2,6 +2,7 @@
 
 import { docsPage } from "./docs.ts";
 import { Readiness } from "./health.ts";
+import type { Log } from "./log.ts";
 import { openApi, serverSpecs } from "./openapi.ts";
 import type { Reply } from "./routes.ts";
 import type { BoundRoute, Sidecar } from "./service.ts";
@@ -13,8 +14,8 @@ const PAGE = {
 };
 
 /** The document is written when it is first asked for. */
-export function ownRoutes(sidecars: readonly Sidecar[], version: string): readonly BoundRoute[] {
-  const readiness = new Readiness(sidecars);
+export function ownRoutes(sidecars: readonly Sidecar[], version: string, log: Log): readonly BoundRoute[] {
+  const readiness = new Readiness(sidecars, log);
   let known: ReturnType<typeof openApi> | undefined;
   const document = (): ReturnType<typeof openApi> => (known ??= openApi(sidecars, version));
   const handlers: Readonly<Record<keyof typeof serverSpecs, () => Promise<Reply>>> = {

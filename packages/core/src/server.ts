@@ -157,7 +157,7 @@ export class SidecarBuilder {
     if (isOpen && !isLocal)
       log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
     const shared = { ...settings, callers, log, sameOriginOnly: isOpen };
-    const own = { prefix: "", sidecar: { routes: ownRoutes(this.#sidecars, VERSION) } };
+    const own = { prefix: "", sidecar: { routes: ownRoutes(this.#sidecars, VERSION, log) } };
     const mounts = [
       own,
       ...this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar, service: sidecar.name })),

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { ask, temporaryFolder } from "@mikcar/devkit";
+import { ask, temporaryFolder, until } from "@mikcar/devkit";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import express from "express";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { openApi, SidecarBuilder, sidecarRouter } from "../src/index.ts";
+import { MikcarError, openApi, SidecarBuilder, sidecarRouter } from "../src/index.ts";
 import { echoBackend, EchoService, keptLog, serveEcho } from "./echo.ts";
 
 const ends: (() => Promise<unknown> | void)[] = [];
@@ -45,6 +45,32 @@ describe("readiness", () => {
 
     expect([answer.status, answer.json.status, answer.json.services.echo.status]).toEqual([503, "unready", "down"]);
     expect(answer.text).not.toContain("secret-of-the-backend");
+  });
+
+  it.each([
+    ["BAD_GATEWAY", /refuses the sidecar: look at the URL, the credentials/],
+    ["UNAVAILABLE", /does not answer: look at its address/],
+  ] as const)("says what to look at after %s, and logs its words once", async (code, advice) => {
+    let failure: Error | undefined = new MikcarError(code, "10.0.0.7 said no");
+    let pings = 0;
+    const ping = async (): Promise<void> => {
+      pings += 1;
+      if (failure !== undefined) throw failure;
+    };
+    const backend = { ...echoBackend(), ping };
+    const { url, logged } = await start(undefined, backend);
+
+    const answer = await ask(url, "/ready");
+    await until("it is asked again", async () => (await ask(url, "/ready")).status === 503 && pings > 1);
+    failure = undefined;
+    await until("it is ready", async () => (await ask(url, "/ready")).status === 200);
+
+    expect(answer.json.services.echo.error).toMatch(advice);
+    expect(answer.text).not.toContain("10.0.0.7");
+    expect(
+      logged.filter((line) => line.includes('"msg":"the backend is down"') && line.includes("10.0.0.7")),
+    ).toHaveLength(1);
+    expect(logged.filter((line) => line.includes("the backend answers again"))).toHaveLength(1);
   });
 
   it("asks each backend once, however many callers there are, and gives it two seconds", async () => {
