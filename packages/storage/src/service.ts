@@ -9,6 +9,7 @@ const backends = {
   s3: () => import("./backends/s3/index.ts"),
   az: () => import("./backends/az/index.ts"),
   minio: () => import("./backends/minio/index.ts"),
+  gs: () => import("./backends/gs/index.ts"),
 };
 
 /** Object storage at `/storage`, on the backend that `STORAGE_URL` names. */

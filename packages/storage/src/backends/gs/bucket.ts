@@ -1,0 +1,314 @@
+/** A bucket through the JSON API: https://cloud.google.com/storage/docs/json_api/v1/objects */
+
+import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
+import { unavailable } from "@mikcar/core";
+import type { ObjectHeaders, ObjectInfo, Slice } from "../../backend.ts";
+import type { Pin } from "../cloud/pin.ts";
+import type { Wanted } from "../cloud/read.ts";
+import { rangeHeader, sliceOf } from "../s3/headers.ts";
+import { batchOf, outcomesOf } from "./batch.ts";
+import { cacheControlOf, metadataOf, metadataOfHeaders, toWire } from "./headers.ts";
+import type { Request, Requests } from "./requests.ts";
+import { isBucketGone } from "./translate.ts";
+
+export type Found = Omit<ObjectInfo, "path">;
+
+export interface Opened {
+  readonly found: Found;
+  /** Where the bytes of `stream` are in the object. */
+  readonly slice: Slice;
+  readonly stream: Readable;
+}
+
+/** "refused": the condition does not hold. The entity tag is the generation, which every write makes anew. */
+export type Outcome = { readonly size: number; readonly eTag: string } | "refused";
+
+/** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
+export interface ListRequest {
+  readonly prefix: string;
+  /** Only keys from this one on. */
+  readonly startOffset: string;
+  /** `next` of the answer before. */
+  readonly token: string | undefined;
+  readonly delimiter: "/" | undefined;
+  /** 1 to 1000. */
+  readonly limit: number;
+}
+
+export interface Listed {
+  readonly objects: readonly {
+    readonly key: string;
+    readonly size: number;
+    readonly lastModified: Date;
+    readonly eTag: string;
+  }[];
+  readonly prefixes: readonly string[];
+  /** Undefined: this was all. */
+  readonly next: string | undefined;
+}
+
+/** An object as the JSON API tells of it: numbers are text. */
+interface Resource {
+  readonly name?: string;
+  readonly size?: string;
+  readonly generation?: string;
+  readonly updated?: string;
+  readonly contentType?: string;
+  readonly cacheControl?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+interface ListAnswer {
+  readonly items?: readonly Resource[];
+  readonly prefixes?: readonly string[];
+  readonly nextPageToken?: string;
+}
+
+interface RewriteAnswer {
+  readonly done: boolean;
+  readonly rewriteToken?: string;
+  readonly resource?: Resource;
+}
+
+const BOUNDARY = "mikcar-part-0f3b9a6e5c7d4182"; // bodies of the caller come last, and end where their length says
+const NO_TYPE = "application/octet-stream";
+const GENERATION = /^\d{1,18}$/;
+
+export class GcsBucket {
+  readonly #requests: Requests;
+  readonly #objects: string;
+  readonly #name: string;
+
+  constructor(requests: Requests, name: string) {
+    this.#requests = requests;
+    this.#name = name;
+    this.#objects = `/storage/v1/b/${name}/o`;
+  }
+
+  async head(key: string): Promise<Found | undefined> {
+    const query = { fields: "size,generation,updated,contentType,cacheControl,metadata" };
+    const answer = await this.#ask({ method: "GET", path: this.#at(key), query }, { 404: undefined });
+    return answer === undefined ? undefined : foundOf(await this.#json<Resource>(answer));
+  }
+
+  /** `Accept-Encoding` keeps Google from unpacking what others have stored as gzip: the bytes are those that are counted. */
+  async open(key: string, { range, ifMatch, ifNoneMatch }: Wanted): Promise<Opened | "absent" | "other"> {
+    const request: Request = {
+      method: "GET",
+      path: this.#at(key),
+      query: {
+        alt: "media",
+        ifGenerationMatch: ifMatch,
+        // Any other text is the tag of no version.
+        ifGenerationNotMatch: ifNoneMatch !== undefined && GENERATION.test(ifNoneMatch) ? ifNoneMatch : undefined,
+      },
+      headers: { "accept-encoding": "gzip", ...(range === undefined ? {} : { range: rangeHeader(range) }) },
+    };
+    const answers = { 304: "other", 404: "absent", 412: "other", 416: "other" } as const;
+    const answer = await this.#ask(request, answers);
+    if (typeof answer === "string") return answer;
+    const { headers } = answer;
+    const length = Number(headers["x-goog-stored-content-length"] ?? headers["content-length"] ?? 0);
+    const { slice, size } = sliceOf(headers["content-range"], length);
+    const found = foundOfHeaders(answer, size);
+    if (ifMatch !== undefined && found.eTag !== ifMatch) {
+      answer.destroy(); // emulators do not look at the condition
+      return "other";
+    }
+    answer.socket.setTimeout(0); // from here on it is the reader who may be slow
+    return { found, slice, stream: answer };
+  }
+
+  /** In one request, headers and bytes together. */
+  async write(key: string, bytes: Buffer, headers: ObjectHeaders, pin: Pin | undefined): Promise<Outcome> {
+    const resource = JSON.stringify({ name: key, ...toWire(headers) });
+    const head =
+      `--${BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n${resource}\r\n` +
+      `--${BOUNDARY}\r\nContent-Type: ${headers.contentType}\r\n\r\n`;
+    const request: Request = {
+      method: "POST",
+      path: `/upload${this.#objects}`,
+      query: { uploadType: "multipart", ...matching(pin), fields: "size,generation" },
+      headers: { "content-type": `multipart/related; boundary=${BOUNDARY}` },
+      body: [Buffer.from(head), bytes, Buffer.from(`\r\n--${BOUNDARY}--\r\n`)],
+      ...(pin === undefined ? {} : { repeat: "unsent" }),
+    };
+    return this.#outcome(await this.#ask(request, { 412: "refused" } as const));
+  }
+
+  /** Begins an upload in chunks. @returns Where they go. */
+  async begin(key: string, headers: ObjectHeaders, pin: Pin | undefined): Promise<string> {
+    const request: Request = {
+      method: "POST",
+      path: `/upload${this.#objects}`,
+      query: { uploadType: "resumable", ...matching(pin), fields: "size,generation" },
+      headers: { "content-type": "application/json; charset=UTF-8", "x-upload-content-type": headers.contentType },
+      body: [Buffer.from(JSON.stringify({ name: key, ...toWire(headers) }))],
+    };
+    const answer = await this.#ask(request, { 412: "refused" } as const);
+    if (answer === "refused") return answer;
+    const { location } = answer.headers;
+    await this.#requests.text(answer);
+    const url = URL.parse(location ?? "");
+    if (url === null) throw unavailable("Google Cloud Storage began an upload, and did not tell where it goes");
+    return url.pathname + url.search; // an emulator may know itself by another name
+  }
+
+  /**
+   * Sends a chunk, or asks with none how far the upload is.
+   * @param range As `Content-Range` has it.
+   * @returns How many bytes are there by now, while more are to come.
+   */
+  async chunk(session: string, bytes: Buffer | undefined, range: string): Promise<Outcome | number> {
+    const request: Request = {
+      method: "PUT",
+      path: session,
+      headers: { "content-range": range },
+      ...(bytes === undefined ? {} : { body: [bytes], repeat: "never" }),
+    };
+    const answer = await this.#ask(request, { 404: "gone", 410: "gone", 412: "refused" } as const, 308);
+    if (answer === "gone") throw unavailable(`gs://${this.#name}: the upload is no longer known; send the call again`);
+    if (typeof answer === "string" || answer.statusCode !== 308) return this.#outcome(answer);
+    await this.#requests.text(answer);
+    const [, last] = /^bytes=0-(\d+)$/.exec(answer.headers.range ?? "") ?? [];
+    return last === undefined ? 0 : Number(last) + 1;
+  }
+
+  /** Google answers 499: https://cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload */
+  async cancel(session: string): Promise<void> {
+    const answer = await this.#requests.send({ method: "DELETE", path: session });
+    await this.#requests.text(answer);
+  }
+
+  /** All of it, with its headers. @param eTag Only this version, else "refused". @returns undefined when it is absent. */
+  async copy(from: string, to: string, eTag?: string): Promise<Outcome | undefined> {
+    const path = `${this.#at(from)}/rewriteTo/b/${this.#name}/o/${encodeURIComponent(to)}`;
+    const fields = "done,rewriteToken,resource(size,generation)";
+    let rewriteToken: string | undefined;
+    for (;;) {
+      const query = { ifSourceGenerationMatch: eTag, rewriteToken, fields };
+      const answers = { 404: undefined, 412: "refused" } as const;
+      const answer = await this.#ask({ method: "POST", path, query }, answers);
+      if (typeof answer !== "object") return answer;
+      const { done, resource = {}, rewriteToken: next } = await this.#json<RewriteAnswer>(answer);
+      if (done) return writtenOf(resource);
+      rewriteToken = next;
+    }
+  }
+
+  /** @param eTag Only this version, else "refused". */
+  async remove(key: string, eTag?: string): Promise<"removed" | "absent" | "refused"> {
+    const request: Request = { method: "DELETE", path: this.#at(key), query: { ifGenerationMatch: eTag } };
+    const answer = await this.#ask(request, { 404: "absent", 412: "refused" } as const);
+    if (typeof answer === "string") return answer;
+    await this.#requests.text(answer);
+    return "removed";
+  }
+
+  /**
+   * Up to 100 in one call: https://cloud.google.com/storage/docs/batch
+   * @returns In the order of `keys`. What could not be done now is left to be tried alone: `undefined`.
+   */
+  async removeMany(keys: readonly string[]): Promise<readonly (boolean | Error | undefined)[]> {
+    const { contentType, body } = batchOf(keys.map((key) => `DELETE ${this.#at(key)}`));
+    const headers = { "content-type": contentType };
+    const answer = await this.#ask<never>({ method: "POST", path: "/batch/storage/v1", headers, body: [body] }, {});
+    const outcomes = outcomesOf(await this.#requests.text(answer), keys.length);
+    return outcomes.map((complaint) => {
+      if (complaint === undefined) return undefined;
+      const { status = 0 } = complaint;
+      if (status < 300) return true;
+      if (status === 404 && !isBucketGone(complaint)) return false;
+      return status === 429 || status >= 500 ? undefined : this.#requests.fail(complaint);
+    });
+  }
+
+  async list({ prefix, startOffset, token, delimiter, limit }: ListRequest): Promise<Listed> {
+    const query = {
+      prefix: prefix === "" ? undefined : prefix,
+      startOffset: startOffset === "" ? undefined : startOffset,
+      delimiter,
+      maxResults: limit,
+      pageToken: token,
+      fields: "items(name,size,updated,generation),prefixes,nextPageToken",
+    };
+    const answer = await this.#ask<never>({ method: "GET", path: this.#objects, query }, {});
+    const { items = [], prefixes = [], nextPageToken } = await this.#json<ListAnswer>(answer);
+    const objects = items.map(({ name = "", updated, ...resource }) => ({
+      key: name,
+      lastModified: inSeconds(updated),
+      ...writtenOf(resource),
+    }));
+    return { objects, prefixes, next: nextPageToken === "" ? undefined : nextPageToken };
+  }
+
+  translate(error: unknown): Error {
+    return this.#requests.translate(error);
+  }
+
+  close(): void {
+    this.#requests.close();
+  }
+
+  /** @param answers What to answer instead of failing, by status. @param more A status that is no failure. */
+  async #ask<A>(request: Request, answers: Readonly<Record<number, A>>, more?: number): Promise<IncomingMessage | A> {
+    const response = await this.#requests.send(request);
+    const { statusCode: status = 0 } = response;
+    if (status < 300 || status === more) return response;
+    const complaint = await this.#requests.complaint(response);
+    if (Object.hasOwn(answers, status) && !isBucketGone(complaint)) return answers[status] as A; // it is in there
+    throw this.#requests.fail(complaint);
+  }
+
+  async #outcome(answer: IncomingMessage | "refused"): Promise<Outcome> {
+    return answer === "refused" ? answer : writtenOf(await this.#json<Resource>(answer));
+  }
+
+  async #json<T>(response: IncomingMessage): Promise<T> {
+    const text = await this.#requests.text(response);
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      throw unavailable(`gs://${this.#name}: an answer is no JSON: ${text.slice(0, 100)}`);
+    }
+  }
+
+  #at(key: string): string {
+    return `${this.#objects}/${encodeURIComponent(key)}`;
+  }
+}
+
+function matching(pin: Pin | undefined): Request["query"] & object {
+  return pin === undefined ? {} : { ifGenerationMatch: pin.eTag ?? 0 };
+}
+
+function writtenOf({ size = "0", generation = "" }: Resource): { readonly size: number; readonly eTag: string } {
+  return { size: Number(size), eTag: generation };
+}
+
+function foundOf({ updated, contentType = "", cacheControl, metadata = {}, ...resource }: Resource): Found {
+  return {
+    ...writtenOf(resource),
+    lastModified: inSeconds(updated),
+    contentType: contentType || NO_TYPE,
+    ...cacheControlOf(cacheControl),
+    metadata: metadataOf(metadata),
+  };
+}
+
+function foundOfHeaders({ headers }: IncomingMessage, size: number): Found {
+  return {
+    size,
+    eTag: String(headers["x-goog-generation"] ?? ""),
+    lastModified: inSeconds(headers["last-modified"]),
+    contentType: headers["content-type"] ?? NO_TYPE,
+    ...cacheControlOf(headers["cache-control"], true),
+    metadata: metadataOfHeaders(headers),
+  };
+}
+
+/** Listings tell fractions of a second, which headers cannot. */
+function inSeconds(time = "1970-01-01T00:00:00Z"): Date {
+  return new Date(Math.floor(Date.parse(time) / 1000) * 1000);
+}
