@@ -239,12 +239,12 @@ it.each(["smtp", "smtps"])("lets the process end while connections of %s are ope
   writeFileSync(`${folder.path}/ca.pem`, LOCALHOST.authority);
   const server = await mailServer({ secure: scheme === "smtps" });
   const query = scheme === "smtps" ? `ca=${folder.path}/ca.pem` : "starttls=false";
-  const dist = fileURLToPath(new URL("../dist", import.meta.url));
+  const backend = fileURLToPath(new URL("../src/backends/smtp/index.ts", import.meta.url));
   const core = fileURLToPath(new URL("../../core/dist/index.js", import.meta.url));
   writeFileSync(
     `${folder.path}/program.mjs`,
     `import { configUrl } from "${core}";
-     import { open } from "${dist}/backends/smtp/index.js";
+     import { open } from "${backend}";
      const backend = await open(configUrl("${scheme}://localhost:${server.port}?${query}&timeout_ms=600000"));
      const raw = Buffer.from("Subject: s\\r\\n\\r\\nt\\r\\n");
      await backend.send({ id: "a@b", sender: "a@b.c", recipients: ["x@y.z"], raw });

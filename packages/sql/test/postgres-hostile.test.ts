@@ -185,7 +185,7 @@ describe("a failure", () => {
     await sql.script(script, { d: 1, s: 0 });
     await sql.script(script, { d: 0, s: 0 });
 
-    const both = Promise.all([1, 1].map((d) => sql.script(script, { d, s: 1 })));
+    const both = Promise.all([1, 1].map((d) => sql.script(script, { d, s: 3 })));
     await until("both run side by side", async () => (await sleepers()) === 2);
 
     expect((await both).map(({ status }) => status)).toEqual([200, 200]);
