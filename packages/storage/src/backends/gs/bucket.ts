@@ -24,6 +24,11 @@ export interface Opened {
 /** "refused": the condition does not hold. The entity tag is the generation, which every write makes anew. */
 export type Outcome = { readonly size: number; readonly eTag: string } | "refused";
 
+/** An upload under way; its path is a secret, which lets write without a login. */
+export interface Session {
+  readonly path: string;
+}
+
 /** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
 export interface ListRequest {
   readonly prefix: string;
@@ -137,8 +142,8 @@ export class GcsBucket {
     return this.#outcome(await this.#ask(request, { 412: "refused" } as const));
   }
 
-  /** Begins an upload in chunks. @returns Where they go. */
-  async begin(key: string, headers: ObjectHeaders, pin: Pin | undefined): Promise<string> {
+  /** Begins an upload in chunks. */
+  async begin(key: string, headers: ObjectHeaders, pin: Pin | undefined): Promise<Session | "refused"> {
     const request: Request = {
       method: "POST",
       path: `/upload${this.#objects}`,
@@ -152,7 +157,7 @@ export class GcsBucket {
     await this.#requests.text(answer);
     const url = URL.parse(location ?? "");
     if (url === null) throw unavailable("Google Cloud Storage began an upload, and did not tell where it goes");
-    return url.pathname + url.search; // an emulator may know itself by another name
+    return { path: url.pathname + url.search }; // an emulator may know itself by another name
   }
 
   /**
@@ -160,10 +165,10 @@ export class GcsBucket {
    * @param range As `Content-Range` has it.
    * @returns How many bytes are there by now, while more are to come.
    */
-  async chunk(session: string, bytes: Buffer | undefined, range: string): Promise<Outcome | number> {
+  async chunk({ path }: Session, bytes: Buffer | undefined, range: string): Promise<Outcome | number> {
     const request: Request = {
       method: "PUT",
-      path: session,
+      path,
       headers: { "content-range": range },
       ...(bytes === undefined ? {} : { body: [bytes], repeat: "never" }),
     };
@@ -176,8 +181,8 @@ export class GcsBucket {
   }
 
   /** Google answers 499: https://cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload */
-  async cancel(session: string): Promise<void> {
-    const answer = await this.#requests.send({ method: "DELETE", path: session });
+  async cancel({ path }: Session): Promise<void> {
+    const answer = await this.#requests.send({ method: "DELETE", path });
     await this.#requests.text(answer);
   }
 

@@ -5,7 +5,7 @@ import { isMikcarError, payloadTooLarge, unavailable } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
 import { cutBody, type Part, PART_BYTES } from "../cloud/parts.ts";
 import type { Pin } from "../cloud/pin.ts";
-import type { GcsBucket, Outcome } from "./bucket.ts";
+import type { GcsBucket, Outcome, Session } from "./bucket.ts";
 
 const MAX_BYTES = 5 * 1024 ** 4; // https://cloud.google.com/storage/quotas#objects
 const MAX_ATTEMPTS = 3;
@@ -30,7 +30,7 @@ export async function upload(
 }
 
 /** One chunk is on its way while the next one fills; there is no other order. Nothing is left unless it becomes an object. */
-async function inChunks(bucket: GcsBucket, session: string, parts: AsyncIterable<Part>): Promise<Outcome> {
+async function inChunks(bucket: GcsBucket, session: Session, parts: AsyncIterable<Part>): Promise<Outcome> {
   let sending: Promise<Outcome | undefined> = Promise.resolve(undefined);
   let outcome: Outcome | undefined;
   let size = 0;
@@ -63,7 +63,7 @@ async function inChunks(bucket: GcsBucket, session: string, parts: AsyncIterable
  */
 async function sendChunk(
   bucket: GcsBucket,
-  session: string,
+  session: Session,
   bytes: Buffer,
   first: number,
   total: number | undefined,
