@@ -2,10 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import {
   AccountSASPermissions,
@@ -18,15 +17,14 @@ import {
 } from "@azure/storage-blob";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
-import { ask, type RunningProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
+import { temporaryFolder } from "@mikcar/devkit";
 import { type AzuriteServer, LOCALHOST, startAzurite } from "@mikcar/devkit/azurite";
 import type { StorageBackend } from "../src/backend.ts";
 import { open } from "../src/backends/az/index.ts";
 import { broken, list, PLAIN, paths, put, read, text } from "./contract.ts";
+import { goesBothWays } from "./large.ts";
 
-const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
 const MIB = 1024 * 1024;
-const LARGE_MIB = process.env["MIKCAR_TEST_LONG"] === "1" ? 1024 : 128;
 const VARIABLES = ["CONNECTION_STRING", "ACCOUNT", "KEY", "SAS_TOKEN"].map((name) => `AZURE_STORAGE_${name}`);
 
 let server: AzuriteServer;
@@ -360,35 +358,7 @@ describe("a large body in Azure", () => {
     expect(await text(storage, "x")).toBe("meanwhile");
   });
 
-  it(
-    `of ${LARGE_MIB} MiB goes both ways through a sidecar of little memory`,
-    async () => {
-      const program = await startProgram(BIN, {
-        args: ["--port", "0", "--log-level", "info"],
-        env: { STORAGE_URL: `az://${await server.freshContainer()}?${login()}&timeout_ms=60000` }, // Azurite takes its time
-      });
-      try {
-        await ask(program.url, "/storage/list");
-        const before = peakMib(program);
-        const block = Buffer.alloc(MIB, "x");
-        async function* large(): AsyncGenerator<Buffer> {
-          for (let sent = 0; sent < LARGE_MIB; sent += 1) yield block;
-        }
-
-        const stored = await ask(program.url, "/storage/object/large", { method: "PUT", body: large() });
-        const response = await fetch(`${program.url}/storage/object/large`);
-        let received = 0;
-        for await (const chunk of response.body ?? []) received += chunk.length;
-
-        expect(stored.json).toMatchObject({ status: "created", size: LARGE_MIB * MIB });
-        expect(received).toBe(LARGE_MIB * MIB);
-        expect(peakMib(program) - before).toBeLessThan(96);
-      } finally {
-        await program.stop();
-      }
-    },
-    LARGE_MIB * 500,
-  );
+  goesBothWays(async () => `az://${await server.freshContainer()}?${login()}&timeout_ms=60000`); // Azurite takes its time
 });
 
 it("of more metadata than Azure keeps is told before the body is read", async () => {
@@ -400,9 +370,3 @@ it("of more metadata than Azure keeps is told before the body is read", async ()
     message: /8193 bytes .* keeps 8192/,
   });
 });
-
-/** The most memory it has held so far: proc_pid_status(5). */
-function peakMib({ pid }: RunningProgram): number {
-  const [, kib] = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) / 1024;
-}

@@ -1,7 +1,7 @@
 /** What buckets on a real server share, beyond the contract: `s3:` and `minio:` alike. */
 
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import {
@@ -14,10 +14,11 @@ import {
 } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { configUrl, type Open } from "@mikcar/core";
-import { ask, type RunningProgram, startProgram, temporaryFolder, until } from "@mikcar/devkit";
+import { ask, startProgram, temporaryFolder, until } from "@mikcar/devkit";
 import { LOCALHOST, type MinioServer, startMinio } from "@mikcar/devkit/minio";
 import type { StorageBackend } from "../src/backend.ts";
 import { broken, type Harness, list, paths, PLAIN, put, read, storageContract, stream, text } from "./contract.ts";
+import { goesBothWays } from "./large.ts";
 import { storageWire } from "./wire.ts";
 
 export interface Scheme {
@@ -34,7 +35,6 @@ export interface Scheme {
 
 const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
 const MIB = 1024 * 1024;
-const LARGE_MIB = process.env["MIKCAR_TEST_LONG"] === "1" ? 1024 : 128;
 
 export function bucketBehaviour(name: string, { open, url, below, login, quirks = {} }: Scheme): void {
   let server: MinioServer;
@@ -260,35 +260,7 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
       expect(await uploads(bucket, "x")).toBe(0);
     });
 
-    it(
-      `of ${LARGE_MIB} MiB goes both ways through a sidecar of little memory`,
-      async () => {
-        const program = await startProgram(BIN, {
-          args: ["--port", "0", "--log-level", "info"],
-          env: { STORAGE_URL: url(server, await freshBucket()) },
-        });
-        try {
-          await ask(program.url, "/storage/list");
-          const before = peakMib(program);
-          const block = Buffer.alloc(MIB, "x");
-          async function* large(): AsyncGenerator<Buffer> {
-            for (let sent = 0; sent < LARGE_MIB; sent += 1) yield block;
-          }
-
-          const stored = await ask(program.url, "/storage/object/large", { method: "PUT", body: large() });
-          const response = await fetch(`${program.url}/storage/object/large`);
-          let received = 0;
-          for await (const chunk of response.body ?? []) received += chunk.length;
-
-          expect(stored.json).toMatchObject({ status: "created", size: LARGE_MIB * MIB });
-          expect(received).toBe(LARGE_MIB * MIB);
-          expect(peakMib(program) - before).toBeLessThan(96);
-        } finally {
-          await program.stop();
-        }
-      },
-      LARGE_MIB * 500,
-    );
+    goesBothWays(async () => url(server, await freshBucket()));
   });
 
   describe(`metadata in ${name}`, () => {
@@ -381,10 +353,4 @@ export function bareClient({
 
 function bytewise(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
-/** The most memory it has held so far: proc_pid_status(5). */
-function peakMib({ pid }: RunningProgram): number {
-  const [, kib] = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) / 1024;
 }

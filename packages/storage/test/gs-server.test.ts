@@ -1,19 +1,15 @@
 /** What a bucket of Google Cloud Storage is beyond the contract, on an emulator of it. */
 
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
-import { ask, type RunningProgram, startProgram } from "@mikcar/devkit";
 import { type FakeGcs, startFakeGcs } from "@mikcar/devkit/fake-gcs";
 import type { StorageBackend } from "../src/backend.ts";
 import { open } from "../src/backends/gs/index.ts";
 import { broken, list, paths, PLAIN, put, read, stream, text } from "./contract.ts";
+import { goesBothWays } from "./large.ts";
 
-const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
 const MIB = 1024 * 1024;
-const LARGE_MIB = process.env["MIKCAR_TEST_LONG"] === "1" ? 1024 : 256;
 
 let server: FakeGcs;
 let buckets = 0;
@@ -98,7 +94,10 @@ describe("a prefix in the URL", () => {
     const moved = hostile.map((name) => `moved ${name}`);
     expect(await keys(bucket)).toEqual([...names, ...moved].map((name) => `m/${name}`).sort(bytewise));
     for (const name of names) expect(await text(confined, name)).toBe(name);
-    expect(await confined.deleteMany([...names, ...moved])).toEqual({ deleted: names.length + moved.length, errors: [] });
+    expect(await confined.deleteMany([...names, ...moved])).toEqual({
+      deleted: names.length + moved.length,
+      errors: [],
+    });
     expect(await keys(bucket)).toEqual([]);
   });
 
@@ -255,36 +254,7 @@ describe("a large body", () => {
     expect(await keys(bucket)).toEqual([]);
   });
 
-  it(
-    `of ${LARGE_MIB} MiB goes both ways through a sidecar of little memory`,
-    async () => {
-      const program = await startProgram(BIN, {
-        args: ["--port", "0", "--log-level", "info"],
-        env: { STORAGE_URL: `gs://${await freshBucket()}?endpoint=${server.url}` },
-      });
-      try {
-        await ask(program.url, "/storage/list");
-        const before = peakMib(program);
-        const block = Buffer.alloc(MIB, "x");
-        async function* large(): AsyncGenerator<Buffer> {
-          for (let sent = 0; sent < LARGE_MIB; sent += 1) yield block;
-        }
-
-        const stored = await ask(program.url, "/storage/object/large", { method: "PUT", body: large() });
-        const response = await fetch(`${program.url}/storage/object/large`);
-        let received = 0;
-        for await (const chunk of response.body ?? []) received += chunk.length;
-
-        expect(stored.json).toMatchObject({ status: "created", size: LARGE_MIB * MIB });
-        expect(received).toBe(LARGE_MIB * MIB);
-        expect(peakMib(program) - before).toBeLessThan(96);
-        expect(peakMib(program)).toBeLessThan(200);
-      } finally {
-        await program.stop();
-      }
-    },
-    LARGE_MIB * 500,
-  );
+  goesBothWays(async () => `gs://${await freshBucket()}?endpoint=${server.url}`);
 });
 
 describe("headers", () => {
@@ -306,7 +276,11 @@ describe("headers", () => {
     const bucket = await freshBucket();
     const storage = await start(bucket);
     await put(storage, "x");
-    await bare("PATCH", `${bucket}/o/x`, JSON.stringify({ metadata: { Name: "Zoë ☃", "a b": "no header", line: "a\nb" } }));
+    await bare(
+      "PATCH",
+      `${bucket}/o/x`,
+      JSON.stringify({ metadata: { Name: "Zoë ☃", "a b": "no header", line: "a\nb" } }),
+    );
 
     const found = (await storage.head("x"))?.metadata;
 
@@ -342,10 +316,4 @@ async function info(storage: StorageBackend, path: string): Promise<Awaited<Retu
   const found = await storage.get(path, { conditions: undefined, range: undefined, select });
   if (found !== undefined && !Buffer.isBuffer(found.body)) for await (const chunk of found.body) void chunk;
   return found?.info;
-}
-
-/** The most memory it has held so far: proc_pid_status(5). */
-function peakMib({ pid }: RunningProgram): number {
-  const [, kib] = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) / 1024;
 }
