@@ -33,8 +33,17 @@ export const open: Open<StorageBackend> = async (url) => {
   const idleMs = url.integer("timeout_ms", 10_000, { min: 1, max: 600_000 });
   const ca = readPem(url);
   const { Storage } = await optional("@google-cloud/storage", () => import("@google-cloud/storage"));
-  const makeStorage = () =>
-    new Storage({ apiEndpoint: endpoint.origin, ...(keyFile === "" ? {} : { keyFilename: keyFile }) });
+  const makeStorage = () => {
+    // The project is for calls that are not made here; without one Google's client asks `gcloud` and servers for it.
+    const storage = new Storage({ apiEndpoint: endpoint.origin, projectId: project || "none" });
+    if (keyFile !== "") {
+      // In the place of GOOGLE_APPLICATION_CREDENTIALS: for its option `keyFilename` it writes warnings to the console.
+      const { authClient: auth } = storage;
+      auth._tryGetApplicationCredentialsFromEnvironmentVariable = (options) =>
+        auth._getApplicationCredentialsFromFilePath(keyFile, options);
+    }
+    return storage;
+  };
   const place = `gs://${bucket}`;
   const isKnown = keyFile !== "" || isGoogle(endpoint);
   const login = isKnown ? new Login(makeStorage, { bucket, place, waitMs: idleMs }) : undefined;

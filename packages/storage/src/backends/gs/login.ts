@@ -20,7 +20,7 @@ interface AuthError {
 }
 
 const MAX_SIGNED_MS = 7 * 24 * 60 * 60 * 1000; // the longest that a signature of version 4 holds
-const NETWORK = /^(?:E[A-Z_]+|UND_ERR_\w+)$/;
+const NETWORK = /^(?:E(?!RR_)[A-Z_]+|UND_ERR_\w+)$/;
 const FILE = /^(?:ENOENT|EACCES|EISDIR|EPERM)$/;
 
 /** Where credentials come from, for the sentences of the log. */
