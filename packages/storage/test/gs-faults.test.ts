@@ -39,7 +39,12 @@ function complain(response: ServerResponse, status: number, message = "because")
 }
 
 function lines(): string[] {
-  return server.heard.map(({ line }) => line.replace("/storage/v1/b/bucket/o", "").replace(/[?&]fields=[^&]*/, ""));
+  return server.heard.map(({ line }) =>
+    line
+      .replace("/storage/v1/b/bucket/o", "")
+      .replace(/[?&]fields=[^&]*/, "")
+      .replace(/[?&]maxBytes\w+=\d+/, ""),
+  );
 }
 
 /** Takes an upload in chunks, as Google does. @param say What to answer to a chunk instead, when that is anything. */
@@ -455,7 +460,7 @@ describe("a listing", () => {
           fc.constantFrom("", "base/"),
           async (keys, prefix, after, limit, delimiter, base) => {
             const query: ListQuery = { prefix, after, limit, delimiter };
-            const others = base === "" ? [] : ["bas", "base0", "base/", "base//x"];
+            const others = base === "" ? [] : ["bas", "base0"];
             const bucket = bucketOf([...keys.map((key) => base + key), ...others], areFoldersCounted);
 
             expect(await listPage(bucket, base, query)).toEqual(pageOf(keys, query));

@@ -1,8 +1,11 @@
 /** What a bucket of Google Cloud Storage is beyond the contract, on an emulator of it. */
 
 import { randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { configUrl } from "@mikcar/core";
+import { ask, LOCALHOST, type RunningProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
 import { type FakeGcs, startFakeGcs } from "@mikcar/devkit/fake-gcs";
 import type { StorageBackend } from "../src/backend.ts";
 import { open } from "../src/backends/gs/index.ts";
@@ -197,8 +200,9 @@ describe("the server", () => {
   });
 
   it("waits for a reader who is slower than timeout_ms", async () => {
-    const storage = await start(await freshBucket(), "&timeout_ms=300");
-    await put(storage, "large", Buffer.alloc(24 * MIB, "x"));
+    const bucket = await freshBucket();
+    await put(await start(bucket), "large", Buffer.alloc(24 * MIB, "x"));
+    const storage = await start(bucket, "&timeout_ms=500");
 
     const found = await storage.get("large", {
       conditions: undefined,
@@ -207,7 +211,7 @@ describe("the server", () => {
     });
     let length = 0;
     for await (const chunk of (found as { body: AsyncIterable<Buffer> }).body) {
-      if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1500));
       length += chunk.length;
     }
 
@@ -339,6 +343,27 @@ describe("headers", () => {
       expect((await info(storage, "x"))?.cacheControl).toBe(cacheControl);
     }
   });
+});
+
+it("speaks TLS to a server whose authority the URL names, and to no other", async () => {
+  const folder = temporaryFolder();
+  const secure = await startFakeGcs({ tls: LOCALHOST });
+  writeFileSync(`${folder.path}/ca.pem`, LOCALHOST.authority);
+  try {
+    const trusting = await open(configUrl(`gs://bucket?endpoint=${secure.url}&ca=${folder.path}/ca.pem`));
+    const wary = await open(configUrl(`gs://bucket?endpoint=${secure.url}`));
+    opened.push(trusting, wary);
+
+    await expect(trusting.ping()).rejects.toMatchObject({ message: expect.stringMatching(/create the bucket/) });
+    await expect(wary.ping()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    const env = { STORAGE_URL: `gs://bucket?endpoint=${secure.url}`, NODE_EXTRA_CA_CERTS: `${folder.path}/ca.pem` };
+    const program = await startProgram(BIN, { args: ["--port", "0"], env });
+    expect((await ask(program.url, "/storage/list")).status).toBe(502); // it was reached, and has no such bucket
+    await program.stop();
+  } finally {
+    await secure.remove();
+    folder.remove();
+  }
 });
 
 async function info(storage: StorageBackend, path: string): Promise<Awaited<ReturnType<StorageBackend["head"]>>> {

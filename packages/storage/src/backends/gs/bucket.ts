@@ -3,16 +3,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { unavailable } from "@mikcar/core";
-import type { ObjectHeaders, ObjectInfo, Slice } from "../../backend.ts";
+import type { ObjectHeaders, Slice } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
 import { rangeHeader, sliceOf } from "../s3/headers.ts";
 import { batchOf, outcomesOf } from "./batch.ts";
-import { cacheControlOf, metadataOf, metadataOfHeaders, toWire } from "./headers.ts";
+import { toWire } from "./headers.ts";
 import type { Request, Requests } from "./requests.ts";
+import { type Found, foundOf, foundOfHeaders, inSeconds, type Resource, writtenOf } from "./resource.ts";
 import { isBucketGone } from "./translate.ts";
-
-export type Found = Omit<ObjectInfo, "path">;
 
 export interface Opened {
   readonly found: Found;
@@ -53,17 +52,6 @@ export interface Listed {
   readonly next: string | undefined;
 }
 
-/** An object as the JSON API tells of it: numbers are text. */
-interface Resource {
-  readonly name?: string;
-  readonly size?: string;
-  readonly generation?: string;
-  readonly updated?: string;
-  readonly contentType?: string;
-  readonly cacheControl?: string;
-  readonly metadata?: Readonly<Record<string, string>>;
-}
-
 interface ListAnswer {
   readonly items?: readonly Resource[];
   readonly prefixes?: readonly string[];
@@ -77,7 +65,8 @@ interface RewriteAnswer {
 }
 
 const BOUNDARY = "mikcar-part-0f3b9a6e5c7d4182"; // bodies of the caller come last, and end where their length says
-const NO_TYPE = "application/octet-stream";
+/** Of one answer, where bytes are copied at all: so none takes long. */
+const COPY_BYTES = 512 * 1024 * 1024;
 const GENERATION = /^\d{1,18}$/;
 
 export class GcsBucket {
@@ -116,7 +105,7 @@ export class GcsBucket {
     const { headers } = answer;
     const length = Number(headers["x-goog-stored-content-length"] ?? headers["content-length"] ?? 0);
     const { slice, size } = sliceOf(headers["content-range"], length);
-    const found = foundOfHeaders(answer, size);
+    const found = foundOfHeaders(headers, size);
     if (ifMatch !== undefined && found.eTag !== ifMatch) {
       answer.destroy(); // emulators do not look at the condition
       return "other";
@@ -192,7 +181,7 @@ export class GcsBucket {
     const fields = "done,rewriteToken,resource(size,generation)";
     let rewriteToken: string | undefined;
     for (;;) {
-      const query = { ifSourceGenerationMatch: eTag, rewriteToken, fields };
+      const query = { ifSourceGenerationMatch: eTag, maxBytesRewrittenPerCall: COPY_BYTES, rewriteToken, fields };
       const answers = { 404: undefined, 412: "refused" } as const;
       const answer = await this.#ask({ method: "POST", path, query }, answers);
       if (typeof answer !== "object") return answer;
@@ -286,34 +275,4 @@ export class GcsBucket {
 
 function matching(pin: Pin | undefined): Request["query"] & object {
   return pin === undefined ? {} : { ifGenerationMatch: pin.eTag ?? 0 };
-}
-
-function writtenOf({ size = "0", generation = "" }: Resource): { readonly size: number; readonly eTag: string } {
-  return { size: Number(size), eTag: generation };
-}
-
-function foundOf({ updated, contentType = "", cacheControl, metadata = {}, ...resource }: Resource): Found {
-  return {
-    ...writtenOf(resource),
-    lastModified: inSeconds(updated),
-    contentType: contentType || NO_TYPE,
-    ...cacheControlOf(cacheControl),
-    metadata: metadataOf(metadata),
-  };
-}
-
-function foundOfHeaders({ headers }: IncomingMessage, size: number): Found {
-  return {
-    size,
-    eTag: String(headers["x-goog-generation"] ?? ""),
-    lastModified: inSeconds(headers["last-modified"]),
-    contentType: headers["content-type"] ?? NO_TYPE,
-    ...cacheControlOf(headers["cache-control"], true),
-    metadata: metadataOfHeaders(headers),
-  };
-}
-
-/** Listings tell fractions of a second, which headers cannot. */
-function inSeconds(time = "1970-01-01T00:00:00Z"): Date {
-  return new Date(Math.floor(Date.parse(time) / 1000) * 1000);
 }
