@@ -153,6 +153,19 @@ describe("a key file", () => {
     await tokens.close();
   });
 
+  it("is still used while no other one comes", async () => {
+    const tokens = await startTokens();
+    tokens.answer = { seconds: 1 };
+    writeWorkloadIdentity(tokens);
+    const storage = await withKey();
+
+    await storage.head("x");
+    tokens.answer = "nothing";
+    await storage.head("x");
+    expect(bearers()).toEqual(["Bearer token-1", "Bearer token-1"]);
+    await tokens.close();
+  });
+
   it("is read again when Google refuses the token before its time", async () => {
     const tokens = await startTokens();
     writeWorkloadIdentity(tokens);

@@ -1,5 +1,6 @@
 /** A bucket through the JSON API: https://cloud.google.com/storage/docs/json_api/v1/objects */
 
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { unavailable } from "@mikcar/core";
@@ -64,7 +65,6 @@ interface RewriteAnswer {
   readonly resource?: Resource;
 }
 
-const BOUNDARY = "mikcar-part-0f3b9a6e5c7d4182"; // bodies of the caller come last, and end where their length says
 /** Of one answer, where bytes are copied at all: so none takes long. */
 const COPY_BYTES = 512 * 1024 * 1024;
 const GENERATION = /^\d{1,18}$/;
@@ -117,15 +117,16 @@ export class GcsBucket {
   /** In one request, headers and bytes together. */
   async write(key: string, bytes: Buffer, headers: ObjectHeaders, pin: Pin | undefined): Promise<Outcome> {
     const resource = JSON.stringify({ name: key, ...toWire(headers) });
+    const boundary = randomUUID(); // nothing that could be in the bytes
     const head =
-      `--${BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n${resource}\r\n` +
-      `--${BOUNDARY}\r\nContent-Type: ${headers.contentType}\r\n\r\n`;
+      `--${boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n${resource}\r\n` +
+      `--${boundary}\r\nContent-Type: ${headers.contentType}\r\n\r\n`;
     const request: Request = {
       method: "POST",
       path: `/upload${this.#objects}`,
       query: { uploadType: "multipart", ...matching(pin), fields: "size,generation" },
-      headers: { "content-type": `multipart/related; boundary=${BOUNDARY}` },
-      body: [Buffer.from(head), bytes, Buffer.from(`\r\n--${BOUNDARY}--\r\n`)],
+      headers: { "content-type": `multipart/related; boundary=${boundary}` },
+      body: [Buffer.from(head), bytes, Buffer.from(`\r\n--${boundary}--\r\n`)],
       ...(pin === undefined ? {} : { repeat: "unsent" }),
     };
     return this.#outcome(await this.#ask(request, { 412: "refused" } as const));

@@ -1,7 +1,7 @@
 /** Who the sidecar is for Google, by the credentials that its client library finds. */
 
 import type { Storage } from "@google-cloud/storage";
-import { MikcarError, unavailable } from "@mikcar/core";
+import { isMikcarError, MikcarError, unavailable } from "@mikcar/core";
 
 export interface LoginOptions {
   readonly bucket: string;
@@ -31,21 +31,32 @@ export class Login {
   readonly #make: () => Storage;
   readonly #options: LoginOptions;
   #storage: Storage | undefined;
+  #last: Readonly<Record<string, string>> | undefined;
 
   constructor(make: () => Storage, options: LoginOptions) {
     this.#make = make;
     this.#options = options;
   }
 
-  /** What a request carries. Tokens are kept, and renewed before they expire. @throws BAD_GATEWAY, or UNAVAILABLE */
+  /**
+   * What a request carries. Tokens are kept, and renewed minutes before they expire; when they cannot be just then, they
+   * are still good. @throws BAD_GATEWAY, or UNAVAILABLE
+   */
   async headers(): Promise<Readonly<Record<string, string>>> {
-    const headers = await this.#attempt((storage) => storage.authClient.getRequestHeaders());
-    return Object.fromEntries(headers);
+    try {
+      const headers = await this.#attempt((storage) => storage.authClient.getRequestHeaders());
+      this.#last = Object.fromEntries(headers);
+      return this.#last;
+    } catch (error) {
+      if (this.#last !== undefined && isMikcarError(error) && error.code === "UNAVAILABLE") return this.#last;
+      throw error;
+    }
   }
 
   /** Credentials are looked for anew: Google has refused the token. */
   forget(): void {
     this.#storage = undefined;
+    this.#last = undefined;
   }
 
   /** @returns undefined when these credentials cannot sign: those of a user, or without the right to `signBlob`. */
@@ -95,7 +106,8 @@ export class Login {
     if (isUnheard || (answer !== undefined && answer >= 500)) {
       return unavailable(`${place}: the server that gives credentials does not answer (${answer ?? code})`);
     }
-    const what = answer === undefined ? `no credentials (${code ?? name})` : `credentials are refused (HTTP ${answer})`;
+    const why = code ?? (name === "Error" ? "none found" : name);
+    const what = answer === undefined ? `no credentials (${why})` : `credentials are refused (HTTP ${answer})`;
     return new MikcarError("BAD_GATEWAY", `${place}: ${what}; ${LOOK}`);
   }
 }
