@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { configUrl } from "@mikcar/core";
 import { temporaryFolder, until } from "@mikcar/devkit";
 import { LOCALHOST, type RabbitmqServer, startRabbitmq } from "@mikcar/devkit/rabbitmq";
+import type { Message, QueueBackend } from "../src/backend.ts";
 import { open } from "../src/backends/amqp/index.ts";
 import { drain, failure, openAmqp, PLAIN, queueSource, takeOne, uniqueName } from "./amqp/foreigner.ts";
 
@@ -42,7 +43,7 @@ describe("RabbitMQ with TLS and few channels", () => {
 
     await Promise.all(names.map((name) => queue.push(name, ["1"], PLAIN)));
     const stops = await Promise.all(names.map((name) => queue.listen(queueSource(name), () => undefined)));
-    const taken = await Promise.all(names.map((name) => takeOne(queue, name)));
+    const taken = await Promise.all(names.map((name) => takeSoon(queue, name)));
     const acked = await Promise.all(names.map((name, at) => queue.ack(queueSource(name), [taken[at]?.id ?? ""])));
 
     expect(taken.every((message) => message?.payload === "1")).toBe(true);
@@ -116,3 +117,10 @@ describe("the URL of a RabbitMQ", () => {
     });
   });
 });
+
+/** While somebody listens a message may be on its way back to the queue for a moment. */
+async function takeSoon(queue: QueueBackend, name: string): Promise<Message | undefined> {
+  let message: Message | undefined;
+  await until("the message is there", async () => (message = await takeOne(queue, name)) !== undefined);
+  return message;
+}
