@@ -6,7 +6,8 @@ import type { ObjectInfo, Written } from "../../backend.ts";
 import { overlapping } from "../cloud/overlapping.ts";
 import type { Account } from "./account.ts";
 import { isAbsent, isRefused } from "./translate.ts";
-import { bareTag, blockId, sendOptions } from "./upload.ts";
+import { bareTag } from "../cloud/headers.ts";
+import { blockId, sendOptions } from "./upload.ts";
 
 /** Copy Blob From URL takes 256 MiB: https://learn.microsoft.com/rest/api/storageservices/copy-blob-from-url */
 const BLOCK_BYTES = 64 * 1024 * 1024;

@@ -22,7 +22,8 @@ import { listPage } from "./listing.ts";
 import { checkName, isContainer, metadataOf } from "./names.ts";
 import { Signer } from "./sign.ts";
 import { attempt, isAbsent, isOther, isRefused, translate } from "./translate.ts";
-import { bareTag, sendOptions, upload } from "./upload.ts";
+import { bareTag } from "../cloud/headers.ts";
+import { sendOptions, upload } from "./upload.ts";
 
 export const open: Open<StorageBackend> = async (url) => {
   const place = new Place(url);

@@ -4,7 +4,7 @@ import type * as Sdk from "@azure/storage-blob";
 import { compareUtf8 } from "@mikcar/core";
 import type { ListedObject, ListQuery, Page } from "../../backend.ts";
 import type { Place } from "../cloud/place.ts";
-import { bareTag } from "./upload.ts";
+import { bareTag } from "../cloud/headers.ts";
 
 const LARGEST_PAGE = 5000; // https://learn.microsoft.com/rest/api/storageservices/list-blobs
 const SURROGATE = /[\ud800-\udfff]/;

@@ -3,6 +3,7 @@
 import type * as Sdk from "@azure/storage-blob";
 import { MikcarError } from "@mikcar/core";
 import type { ObjectHeaders, Written } from "../../backend.ts";
+import { bareTag } from "../cloud/headers.ts";
 import { overlapping } from "../cloud/overlapping.ts";
 import { cutBody, PART_BYTES } from "../cloud/parts.ts";
 import { kept } from "./names.ts";
@@ -56,9 +57,4 @@ export function blockId(run: string, index: number): string {
   if (index < MAX_BLOCKS) return Buffer.from(`${run}${String(index).padStart(6, "0")}`).toString("base64");
   const limit = MAX_BLOCKS * PART_BYTES;
   throw new MikcarError("PAYLOAD_TOO_LARGE", `the body is larger than ${limit} bytes, which is what 50000 blocks hold`);
-}
-
-/** Without the quotes, which headers have and listings do not. */
-export function bareTag(eTag: string | undefined): string {
-  return (eTag ?? "").replaceAll('"', "");
 }

@@ -1,6 +1,9 @@
 /** Header values in the ASCII that every store keeps, of RFC 2047 where they are more: what S3 itself answers. */
 
 import { isUtf8 } from "node:buffer";
+import type { ObjectHeaders } from "../../backend.ts";
+
+type Metadata = ObjectHeaders["metadata"];
 
 export const PLAIN: RegExp = /^[\x20-\x7e]*$/;
 const WORD = /=\?(?:utf-8|iso-8859-1|us-ascii)\?([bq])\?([^?]*)\?=/gi;
@@ -22,4 +25,12 @@ export function decode(value: string): string {
       .replaceAll("_", " ")
       .replaceAll(/=([\da-f]{2})/gi, (_code, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   });
+}
+
+/** Metadata whose values may be encoded. */
+export function decodeAll(metadata: Metadata): Metadata {
+  let isPlain = true;
+  for (const name in metadata) if (metadata[name]?.startsWith("=?")) isPlain = false;
+  if (isPlain) return metadata;
+  return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, decode(value)]));
 }

@@ -7,7 +7,7 @@ import { unavailable } from "@mikcar/core";
 import type { ObjectHeaders, Slice } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
-import { rangeHeader, sliceOf } from "../s3/headers.ts";
+import { rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { batchOf, outcomesOf } from "./batch.ts";
 import { toWire } from "./headers.ts";
 import type { Request, Requests } from "./requests.ts";

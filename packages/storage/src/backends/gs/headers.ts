@@ -7,7 +7,7 @@
 import { isUtf8 } from "node:buffer";
 import { badRequest } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
-import { fromWire } from "../s3/metadata.ts";
+import { decodeAll } from "../cloud/words.ts";
 
 type Metadata = ObjectHeaders["metadata"];
 
@@ -45,7 +45,7 @@ export function metadataOf(stored: Metadata): Metadata {
     name.toLowerCase(),
     Buffer.from(value).toString("latin1").replaceAll(CONTROL, " ").trim(),
   ]);
-  return fromWire(Object.fromEntries(entries.filter(([name = ""]) => NAME.test(name))));
+  return decodeAll(Object.fromEntries(entries.filter(([name = ""]) => NAME.test(name))));
 }
 
 /** `x-goog-meta-*` of an answer, one character per byte. */
@@ -53,7 +53,7 @@ export function metadataOfHeaders(headers: NodeJS.Dict<string | readonly string[
   const entries = Object.entries(headers)
     .filter(([name]) => name.startsWith("x-goog-meta-"))
     .map(([name, value]) => [name.slice("x-goog-meta-".length), String(value)]);
-  return fromWire(Object.fromEntries(entries));
+  return decodeAll(Object.fromEntries(entries));
 }
 
 /** @param isHeader Of an answer to a read, which has one always. */

@@ -11,7 +11,7 @@
 import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
 import type { StorageBackend } from "../../backend.ts";
 import { agentFor, readPem } from "../cloud/agent.ts";
-import { prefixOf } from "../s3/prefix.ts";
+import { prefixOf } from "../cloud/prefix.ts";
 import { GcsBucket } from "./bucket.ts";
 import { Login } from "./login.ts";
 import { Requests } from "./requests.ts";

@@ -9,7 +9,7 @@
 import { type ConfigUrl, configError, type Open, optional, readSecret } from "@mikcar/core";
 import type { StorageBackend } from "../../backend.ts";
 import { agentFor, readPem } from "../cloud/agent.ts";
-import { prefixOf } from "../s3/prefix.ts";
+import { prefixOf } from "../cloud/prefix.ts";
 import { S3Store } from "../s3/store.ts";
 import { MinioBucket } from "./bucket.ts";
 import { transportOf } from "./requests.ts";

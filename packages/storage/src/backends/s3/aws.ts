@@ -9,7 +9,8 @@ import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
 import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "./bucket.ts";
-import { bareTag, copySource, decodeKey, rangeHeader, sliceOf } from "./headers.ts";
+import { bareTag, rangeHeader, sliceOf } from "../cloud/headers.ts";
+import { copySource, decodeKey } from "./headers.ts";
 import { answerTo, failure } from "./translate.ts";
 
 export interface Libraries {

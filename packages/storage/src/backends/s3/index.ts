@@ -12,7 +12,7 @@ import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
 import type { StorageBackend } from "../../backend.ts";
 import { agentFor, readPem } from "../cloud/agent.ts";
 import { AwsBucket } from "./aws.ts";
-import { prefixOf } from "./prefix.ts";
+import { prefixOf } from "../cloud/prefix.ts";
 import { S3Store } from "./store.ts";
 
 const DEFAULT_REGION = "us-east-1"; // what other servers take, as it is Amazon's first

@@ -5,9 +5,7 @@
 
 import { badRequest } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
-import { decode, encode, PLAIN } from "../cloud/words.ts";
-
-type Metadata = ObjectHeaders["metadata"];
+import { encode, PLAIN } from "../cloud/words.ts";
 
 const MAX_BYTES = 2048;
 
@@ -28,12 +26,4 @@ export function toWire(headers: ObjectHeaders): ObjectHeaders {
     throw badRequest(`the X-Meta-* headers take ${bytes} bytes, encoded for S3; it keeps ${MAX_BYTES}`);
   }
   return { ...headers, metadata: Object.fromEntries(metadata) };
-}
-
-/** One character per byte, as in a header of HTTP. */
-export function fromWire(metadata: Metadata): Metadata {
-  let isPlain = true;
-  for (const name in metadata) if (metadata[name]?.startsWith("=?")) isPlain = false;
-  if (isPlain) return metadata;
-  return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, decode(value)]));
 }

@@ -19,10 +19,11 @@ import { requireHolds } from "../../conditional.ts";
 import { Locks } from "../../lock.ts";
 import { bodyOf } from "../cloud/body.ts";
 import { pin, refused } from "../cloud/pin.ts";
+import { decodeAll } from "../cloud/words.ts";
 import { type Fetched, read, type Reader, type Wanted } from "../cloud/read.ts";
 import type { Bucket, Found } from "./bucket.ts";
 import { listPage } from "./listing.ts";
-import { fromWire, toWire } from "./metadata.ts";
+import { toWire } from "./metadata.ts";
 import { copyInParts, upload } from "./upload.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
@@ -196,5 +197,5 @@ export class S3Store implements StorageBackend {
 }
 
 function infoOf(path: string, found: Found): ObjectInfo {
-  return { path, ...found, metadata: fromWire(found.metadata) };
+  return { path, ...found, metadata: decodeAll(found.metadata) };
 }

@@ -1,0 +1,22 @@
+/** Headers of HTTP that clouds take and send. */
+
+import type { RangeSpec, Slice } from "../../backend.ts";
+
+export function rangeHeader(range: RangeSpec): string {
+  return "suffix" in range ? `bytes=-${range.suffix}` : `bytes=${range.first}-${range.last ?? ""}`;
+}
+
+/** @param contentRange `bytes 0-99/1000`, or undefined for a whole object of `length` bytes. */
+export function sliceOf(
+  contentRange: string | undefined,
+  length: number,
+): { readonly slice: Slice; readonly size: number } {
+  const [, first, last, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? "") ?? [];
+  if (first === undefined) return { slice: { start: 0, end: length }, size: length };
+  return { slice: { start: Number(first), end: Number(last) + 1 }, size: Number(size) };
+}
+
+/** `"abc"`: `abc`. */
+export function bareTag(quoted: string | undefined): string {
+  return (quoted ?? "").replaceAll('"', "");
+}
