@@ -249,7 +249,7 @@ describe("Azure", () => {
   }, 60_000);
 
   it("may be frozen, which ends with timeout_ms, and all is well afterwards", async () => {
-    const storage = await start(await server.freshContainer(), `${login()}&timeout_ms=300`);
+    const storage = await start(await server.freshContainer(), `${login()}&timeout_ms=1500`);
     await put(storage, "x", "before");
 
     server.freeze();
@@ -266,13 +266,13 @@ describe("Azure", () => {
   it("waits for a reader who is slower than timeout_ms", async () => {
     const container = await server.freshContainer();
     await put(await start(container), "large", Buffer.alloc(24 * MIB, "x"));
-    const storage = await start(container, `${login()}&timeout_ms=700`);
+    const storage = await start(container, `${login()}&timeout_ms=1500`);
 
     const select = ({ size }: { size: number }): { start: number; end: number } => ({ start: 0, end: size });
     const found = await storage.get("large", { conditions: undefined, range: undefined, select });
     let length = 0;
     for await (const chunk of (found as { body: AsyncIterable<Buffer> }).body) {
-      if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1500));
+      if (length === 0) await new Promise((resolve) => setTimeout(resolve, 3000));
       length += chunk.length;
     }
 

@@ -167,7 +167,7 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
     });
 
     it("may be frozen, which ends with timeout_ms, and all is well afterwards", async () => {
-      const storage = await start(await freshBucket(), "&timeout_ms=500");
+      const storage = await start(await freshBucket(), "&timeout_ms=1500");
       await put(storage, "x", "before");
 
       server.freeze();
@@ -184,7 +184,7 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
     it("waits for a reader who is slower than timeout_ms", async () => {
       const bucket = await freshBucket();
       await put(await start(bucket), "large", Buffer.alloc(24 * MIB, "x"));
-      const storage = await start(bucket, "&timeout_ms=700");
+      const storage = await start(bucket, "&timeout_ms=1500");
 
       const found = await storage.get("large", {
         conditions: undefined,
@@ -193,7 +193,7 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
       });
       let length = 0;
       for await (const chunk of (found as { body: AsyncIterable<Buffer> }).body) {
-        if (length === 0) await new Promise((resolve) => setTimeout(resolve, 1500));
+        if (length === 0) await new Promise((resolve) => setTimeout(resolve, 3000));
         length += chunk.length;
       }
 

@@ -23,7 +23,7 @@ let server: FakeBucket;
 let storage: StorageBackend;
 async function start(say: Say, parameters = ""): Promise<void> {
   server = await startFakeBucket(say);
-  storage = await open(configUrl(`gs://bucket?endpoint=http://${server.address}&timeout_ms=300${parameters}`));
+  storage = await open(configUrl(`gs://bucket?endpoint=http://${server.address}&timeout_ms=2000${parameters}`));
 }
 afterEach(async () => {
   await storage?.close();
@@ -371,7 +371,7 @@ describe("a body", () => {
 
     await expect(read(storage, "x")).rejects.toMatchObject({
       code: "UNAVAILABLE",
-      message: expect.stringContaining("no bytes came for 300 ms"),
+      message: expect.stringContaining("no bytes came for 2000 ms"),
     });
   });
 
