@@ -86,9 +86,11 @@ async function clearOutbox({ backend }: Mailer): Promise<Reply> {
   return { body: { status: "ok", deleted: await backend.clearCaught() } };
 }
 
+/** Of one caller: a key that another one has used means nothing to him. */
 function idempotencyKey({ headers }: Call): string | undefined {
   const key = headers["idempotency-key"];
-  if (key === undefined || (typeof key === "string" && IDEMPOTENCY_KEY.test(key))) return key;
+  if (key === undefined) return undefined;
+  if (typeof key === "string" && IDEMPOTENCY_KEY.test(key)) return `${headers.authorization ?? ""}\n${key}`;
   throw badRequest("Idempotency-Key: expected 1 to 255 printable ASCII characters");
 }
 
