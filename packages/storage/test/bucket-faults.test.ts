@@ -5,7 +5,7 @@ import { configUrl } from "@mikcar/core";
 import type { StorageBackend } from "../src/backend.ts";
 import { open as openMinio } from "../src/backends/minio/index.ts";
 import { open as openS3 } from "../src/backends/s3/index.ts";
-import { broken, PLAIN, put, read, stream, text } from "./contract.ts";
+import { broken, list, PLAIN, put, read, stream, text } from "./contract.ts";
 import { complain, type FakeBucket, type Heard, type Say, startFakeBucket, xml } from "./fake-bucket.ts";
 
 const MIB = 1024 * 1024;
@@ -107,6 +107,16 @@ describe.each(CLIENTS)("$name", ({ open }) => {
     });
 
     await expect(read(storage, "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  });
+
+  it("takes no answer for success that is not the server's", async () => {
+    await start((response) => void response.writeHead(200, { "Content-Type": "text/html" }).end("<p>Log in"));
+
+    const calls = [put(storage, "x", "x"), list(storage), read(storage, "x")];
+    for (const result of await Promise.allSettled(calls)) {
+      const code: unknown = expect.stringMatching(/^(?:BAD_GATEWAY|UNAVAILABLE)$/);
+      expect(result).toMatchObject({ status: "rejected", reason: { code } });
+    }
   });
 
   it("ends a body that stands still", async () => {

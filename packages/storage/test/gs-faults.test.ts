@@ -157,7 +157,8 @@ describe("requests", () => {
   it("are one for each call that needs no more", async () => {
     await start((response, { line }) => {
       if (line.includes("rewriteTo")) json(response, { done: true, resource: OBJECT });
-      else if (line.includes("alt=media")) response.writeHead(200, { "X-Goog-Generation": "7" }).end();
+      else if (line.includes("alt=media"))
+        response.writeHead(200, { "X-Goog-Generation": "7", "Content-Length": "0" }).end();
       else json(response, OBJECT);
     });
 
@@ -357,6 +358,12 @@ describe("an upload in chunks", () => {
 describe("a body", () => {
   const HERE = { "X-Goog-Generation": "7", "Content-Length": "100" };
 
+  it("whose length nobody tells is no empty one", async () => {
+    await start((response) => void response.writeHead(200, { "X-Goog-Generation": "7" }).end("bytes"));
+
+    await expect(read(storage, "x")).rejects.toMatchObject({ code: "BAD_GATEWAY", message: /Content-Length/ });
+  });
+
   it("that breaks off is told to the reader", async () => {
     await start((response) => {
       response.writeHead(200, HERE).write("the beginning");
@@ -378,7 +385,8 @@ describe("a body", () => {
   it("is of the version that was looked at, also where the server does not look at the condition", async () => {
     let version = 6;
     await start((response, { line }) => {
-      if (line.includes("alt=media")) response.writeHead(200, { "X-Goog-Generation": "8" }).end("8");
+      if (line.includes("alt=media"))
+        response.writeHead(200, { "X-Goog-Generation": "8", "Content-Length": "1" }).end("8");
       else json(response, { ...OBJECT, generation: String((version += 1)) });
     });
     const select = ({ size }: { readonly size: number }) => ({ start: 0, end: size });

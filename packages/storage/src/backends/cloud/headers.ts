@@ -1,5 +1,6 @@
 /** Headers of HTTP that clouds take and send. */
 
+import { MikcarError } from "@mikcar/core";
 import type { RangeSpec, Slice } from "../../backend.ts";
 
 export function rangeHeader(range: RangeSpec): string {
@@ -14,6 +15,16 @@ export function sliceOf(
   const [, first, last, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? "") ?? [];
   if (first === undefined) return { slice: { start: 0, end: length }, size: length };
   return { slice: { start: Number(first), end: Number(last) + 1 }, size: Number(size) };
+}
+
+/** The length of an answer, without which nobody can tell all of it from a part. @throws BAD_GATEWAY when it has none. */
+export function lengthOf(text: string | number | undefined): number {
+  const length = text === undefined || text === "" ? Number.NaN : Number(text);
+  if (Number.isSafeInteger(length)) return length;
+  throw new MikcarError(
+    "BAD_GATEWAY",
+    "the answer has no Content-Length: look what is between the sidecar and the store",
+  );
 }
 
 /** `"abc"`: `abc`. */

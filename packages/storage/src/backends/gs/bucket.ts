@@ -7,7 +7,7 @@ import { unavailable } from "@mikcar/core";
 import type { ObjectHeaders, Slice } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
-import { rangeHeader, sliceOf } from "../cloud/headers.ts";
+import { lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { batchOf, outcomesOf } from "./batch.ts";
 import { toWire } from "./headers.ts";
 import type { Request, Requests } from "./requests.ts";
@@ -103,7 +103,9 @@ export class GcsBucket {
     const answer = await this.#ask(request, answers);
     if (typeof answer === "string") return answer;
     const { headers } = answer;
-    const length = Number(headers["x-goog-stored-content-length"] ?? headers["content-length"] ?? 0);
+    const told = headers["x-goog-stored-content-length"] ?? headers["content-length"];
+    if (told === undefined) answer.destroy();
+    const length = lengthOf(String(told ?? ""));
     const { slice, size } = sliceOf(headers["content-range"], length);
     const found = foundOfHeaders(headers, size);
     if (ifMatch !== undefined && found.eTag !== ifMatch) {

@@ -2,13 +2,13 @@
 
 import { createHash } from "node:crypto";
 import type http from "node:http";
-import { conflict } from "@mikcar/core";
+import { conflict, MikcarError } from "@mikcar/core";
 import type { Client } from "minio";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
 import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "../s3/bucket.ts";
-import { bareTag, rangeHeader, sliceOf } from "../cloud/headers.ts";
+import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "../s3/headers.ts";
 import { failure, type Place } from "../s3/translate.ts";
 import { readText, Requests } from "./requests.ts";
@@ -42,7 +42,7 @@ export class MinioBucket implements Bucket {
     const response = await this.#requests.ask({ method: "HEAD", key }, ABSENT);
     if (response === undefined) return undefined;
     response.resume();
-    return foundOf(response.headers, Number(response.headers["content-length"]));
+    return foundOf(response.headers, lengthOf(response.headers["content-length"]));
   }
 
   async open(key: string, { range, ifMatch, ifNoneMatch }: Wanted): Promise<Opened | "absent" | "other"> {
@@ -54,7 +54,8 @@ export class MinioBucket implements Bucket {
     const response = await this.#requests.ask({ method: "GET", key, headers }, UNREAD);
     if (typeof response === "string") return response;
     const { "content-range": contentRange, "content-length": length } = response.headers;
-    const { slice, size } = sliceOf(contentRange, Number(length));
+    if (length === undefined) response.destroy();
+    const { slice, size } = sliceOf(contentRange, lengthOf(length));
     return { found: foundOf(response.headers, size), slice, stream: response };
   }
 
@@ -137,6 +138,8 @@ export class MinioBucket implements Bucket {
       ...from,
     };
     const xml = await this.#read({ method: "GET", query });
+    if (!xml.includes("<ListBucketResult"))
+      throw new MikcarError("BAD_GATEWAY", "the answer to a listing is none: look whether this is the server");
     return {
       objects: blocks(xml, "Contents").map((entry) => ({
         key: decodeKey(text(entry, "Key")),

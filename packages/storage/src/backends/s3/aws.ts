@@ -4,12 +4,12 @@ import type { IncomingMessage } from "node:http";
 import type * as Sdk from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type * as Presigner from "@aws-sdk/s3-request-presigner";
-import { badRequest, conflict } from "@mikcar/core";
+import { badRequest, conflict, MikcarError } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
 import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "./bucket.ts";
-import { bareTag, rangeHeader, sliceOf } from "../cloud/headers.ts";
+import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "./headers.ts";
 import { answerTo, failure } from "./translate.ts";
 
@@ -49,7 +49,7 @@ export class AwsBucket implements Bucket {
   async head(key: string): Promise<Found | undefined> {
     const command = new this.#sdk.HeadObjectCommand(this.#at(key));
     const found = await this.#ask(ABSENT, () => this.#client.send(command));
-    return found === undefined ? undefined : foundOf(found, found.ContentLength ?? 0);
+    return found === undefined ? undefined : foundOf(found, lengthOf(found.ContentLength));
   }
 
   async open(key: string, { range, ifMatch, ifNoneMatch }: Wanted): Promise<Opened | "absent" | "other"> {
@@ -61,8 +61,9 @@ export class AwsBucket implements Bucket {
     });
     const answer = await this.#ask(UNREAD, () => this.#client.send(command));
     if (typeof answer === "string") return answer;
-    const { slice, size } = sliceOf(answer.ContentRange, answer.ContentLength ?? 0);
     const stream = answer.Body as IncomingMessage; // as it is in Node, with methods of the SDK
+    if (answer.ContentLength === undefined) stream.destroy();
+    const { slice, size } = sliceOf(answer.ContentRange, lengthOf(answer.ContentLength));
     return { found: foundOf(answer, size), slice, stream };
   }
 
@@ -150,6 +151,8 @@ export class AwsBucket implements Bucket {
       ...(token === undefined ? (startAfter === "" ? {} : { StartAfter: startAfter }) : { ContinuationToken: token }),
     });
     const answer = await this.#send(() => this.#client.send(command));
+    if (answer.Name === undefined && answer.KeyCount === undefined)
+      throw new MikcarError("BAD_GATEWAY", "the answer to a listing is none: look whether this is the server");
     const decoded = answer.EncodingType === "url" ? decodeKey : (text: string) => text;
     return {
       objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified, ETag }) => ({
