@@ -16,4 +16,4 @@ size() { # in MB, of what comes in
 pack() {
   tar --create --directory "$directory" --sort=name --owner=0 --group=0 .
 }
-echo "$target: $(pack | size), $(pack | gzip -6 | size) as gzip, $(pack | zstd -3 --quiet | size) as zstd"
+echo "| $target | $(pack | size) | $(pack | gzip | size) |"

@@ -1,6 +1,6 @@
 /** The images, from their root file systems: what an engine would run, run without one. */
 
-import { chownSync, existsSync, mkdtempSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { freePort, temporaryFolder } from "@mikcar/devkit";
@@ -8,7 +8,7 @@ import { type Container, runContainer } from "./container.ts";
 import { readImage, readStages } from "./dockerfile.ts";
 import { succeed } from "./run.ts";
 import { services, tour } from "./tour.ts";
-import { foreignDependencies, isLong, programs } from "./workspace.ts";
+import { foreignDependencies, isLong, programs, root } from "./workspace.ts";
 
 const TOKEN = "a-token-for-tests";
 /** Files of the volume. */
@@ -45,6 +45,19 @@ describe("the Dockerfile", () => {
     const labels = ["title", "description", "source", "licenses", "version", "revision"];
     expect([...image.labels].sort()).toEqual(labels.map((label) => `org.opencontainers.image.${label}`).sort());
   });
+});
+
+/** Of the README's table, in MB. */
+function statedSizes(): Readonly<Record<string, readonly number[]>> {
+  const [, table = ""] =
+    /<!-- images -->(.*?)<!-- \/images -->/s.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+  const rows = [...table.matchAll(/^\| (\w+) +\| +([\d.]+) MB \| +([\d.]+) MB \|$/gm)];
+  return Object.fromEntries(rows.map(([, name = "", folder, gzip]) => [name, [Number(folder), Number(gzip)]]));
+}
+
+it("has the size of every image on its page", () => {
+  expect(Object.keys(statedSizes()).sort()).toEqual(programs.map(({ id }) => id).sort());
+  expect(statedSizes()["kv"]?.[1]).toBeLessThan(60);
 });
 
 describe.each(chosen)("the image of $id", ({ id, manifest }) => {
@@ -88,6 +101,17 @@ describe.each(chosen)("the image of $id", ({ id, manifest }) => {
       expect([...uninvited].filter((name) => store.includes(name) && !optional.includes(name))).toEqual([]);
     expect(store.filter((name) => /^(?:jest|typescript|esbuild|@types\/.*|@mikcar\/devkit)$/.test(name))).toEqual([]);
     expect(["bin", "usr/bin/npm"].filter((name) => existsSync(join(rootfs, name)))).toEqual([]);
+  });
+
+  // Some seconds each, so that only one is measured every time.
+  const measure = isLong || id === "kv" ? it : undefined;
+  measure?.("is as large as its page says", async () => {
+    const [, stated = 0] = statedSizes()[id] ?? [];
+
+    const size = Number(await succeed("sh", ["-c", 'tar -C "$0" -c . | gzip -1 | wc -c', rootfs])) / 1e6;
+
+    expect(size / stated).toBeGreaterThan(0.95);
+    expect(size / stated).toBeLessThan(1.15); // gzip is in a hurry here
   });
 
   it.each([
