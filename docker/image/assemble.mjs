@@ -41,9 +41,9 @@ chmodSync(join(directory, "tmp"), 0o1777);
 if (process.getuid?.() === 0) chownSync(join(directory, "data"), USER, USER);
 
 const node = join(directory, "usr/bin/node");
-copyFileSync(realpathSync(process.execPath), node);
+// Symbols for debuggers are a seventh of it.
+execFileSync("strip", ["--strip-unneeded", "-o", node, realpathSync(process.execPath)]);
 chmodSync(node, 0o755);
-execFileSync("strip", ["--strip-unneeded", node]); // symbols for debuggers: a seventh of it
 
 copyProgram(source, join(directory, "app"));
 copyFileSync(new URL("healthcheck.mjs", import.meta.url), join(directory, "app/healthcheck.mjs"));

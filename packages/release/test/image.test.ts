@@ -21,6 +21,17 @@ const URLS: Readonly<Record<string, string>> = {
   EMAIL_URL: "file:///data/outbox",
 };
 
+/** Clouds that are not there: each needs a client of its own, which is loaded to find that out. */
+const CLOUDS: readonly (readonly [storage: string, secrets: string])[] = [
+  ["s3://bucket?endpoint=http://127.0.0.1:1", "awssm://eu-west-1/a?endpoint=http://127.0.0.1:1"],
+  ["minio://a:b@127.0.0.1:1/bucket", "vault://127.0.0.1:1/a"],
+  ["gs://bucket?endpoint=http://127.0.0.1:1", "gcpsm://my-project/a?endpoint=http://127.0.0.1:1"],
+  ["az://bucket?endpoint=https://127.0.0.1:1/a", "vault://127.0.0.1:1/a"],
+  ["az://bucket?endpoint=http://127.0.0.1:1/a&account_key=YQ==", "vault://127.0.0.1:1/a"],
+];
+/** What those ask for before they call. */
+const LOGINS = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b", VAULT_TOKEN: "c", AZURE_STORAGE_ACCOUNT: "a" };
+
 const image = readImage();
 /** Every image when there is time: else a plain one, one with native code and processes, and one with all. */
 const chosen = programs.filter(({ id }) => isLong || ["kv", "sql", "supercar"].includes(id));
@@ -132,6 +143,18 @@ describe.each(chosen)("the image of $id", ({ id, manifest }) => {
     expect(await start(env, hasTmp, image.healthcheck).ended).toMatchObject({ code: 1 });
     expect(readdirSync(data)).not.toEqual([]);
   });
+
+  const clouds = ["storage", "secrets"].filter((name) => name === id || !isService);
+  if (clouds.length > 0)
+    it.each(CLOUDS)("has the clients of %s and %s, and finds them away", async (storage, secrets) => {
+      const words = [...image.entrypoint, ...clouds.map((name) => `--${name}`), "--check"];
+      const env = { ...LOGINS, STORAGE_URL: storage, SECRETS_URL: secrets, SIDECAR_TOKEN: TOKEN };
+
+      const { code, output } = await start(env, false, words).ended;
+
+      const states = [...output.matchAll(/^(?:storage|secrets) +\w+/gm)].map(([state]) => state.replace(/ +/, " "));
+      expect([code, states]).toEqual([1, clouds.map((name) => `${name} down`)]);
+    });
 
   it("does not start with a variable that is not set", async () => {
     const { code, output } = await start({ SIDECAR_TOKEN: TOKEN }).ended;
