@@ -19,6 +19,8 @@ export interface CallContext {
   readonly maxObjectBytes: number;
   /** Where signed URLs point: scheme, host and port; undefined: where the caller reached this server. */
   readonly publicUrl: string | undefined;
+  /** Inside an Express application: what the paths to sign begin with, in the place of which the application has its own. */
+  readonly mountedAs?: string;
   readonly log: Log;
 }
 
@@ -123,18 +125,21 @@ export class HttpCall implements Call {
   async bytes(): Promise<Buffer> {
     const { maxBodyBytes } = this.#context;
     this.#beginBody(maxBodyBytes);
-    const body = await readAll(this.request, maxBodyBytes);
-    this.caller?.receive(body.length);
-    return body;
+    return readAll(this.request, maxBodyBytes, (bytes) => this.receive(bytes));
   }
 
   stream(): AsyncIterable<Buffer> {
     const { maxObjectBytes } = this.#context;
     this.#beginBody(maxObjectBytes);
     return readStream(this.request, maxObjectBytes, (bytes) => {
-      this.caller?.receive(bytes);
+      this.receive(bytes);
       this.touch();
     });
+  }
+
+  /** Counts bytes of the body against what the caller may send. */
+  receive(bytes: number): void {
+    this.caller?.receive(bytes);
   }
 
   confine(name: string): void {
@@ -146,7 +151,13 @@ export class HttpCall implements Call {
     const host = HOST.test(this.headers.host ?? "") ? this.headers.host : "localhost";
     const origin = this.#context.publicUrl ?? `${isTls ? "https" : "http"}://${host}`;
     if (this.caller === undefined) throw new Error("no caller is known before the route is");
-    return origin + this.caller.signer.sign(method, path, expiresAt);
+    return origin + this.caller.signer.sign(method, this.#mounted(path), expiresAt);
+  }
+
+  #mounted(path: string): string {
+    const { baseUrl } = this.request as { readonly baseUrl?: string };
+    const { mountedAs } = this.#context;
+    return baseUrl === undefined || mountedAs === undefined ? path : decodeURI(baseUrl) + path.slice(mountedAs.length);
   }
 
   /** Progress was made: the time limit starts anew. */

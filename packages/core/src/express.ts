@@ -36,6 +36,7 @@ export async function sidecarRouter(sidecar: Sidecar, options: RouterOptions = {
     loopbackHostOnly: false,
     sameOriginOnly: false,
     publicUrl: undefined,
+    mountedAs: `/${sidecar.name}`,
     ...options,
     callers: new Callers(options.authToken, options.tokens),
     log: options.log ?? (await createLog("error")),

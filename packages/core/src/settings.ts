@@ -70,7 +70,7 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
   const noAuth = isSet("no-auth");
   const oneToken = text("auth-token") ? checkToken(text("auth-token")) : authToken(env);
   const tokens = readSecret(env, "SIDECAR_TOKENS");
-  if (tokens !== undefined) readTokens(tokens);
+  const scoped = tokens === undefined ? undefined : readTokens(tokens);
   const emptyToken =
     oneToken === undefined ? ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "") : undefined;
 
@@ -97,6 +97,9 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
     warnings: [
       ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),
+      ...(scoped?.length === 0 && oneToken === undefined && !noAuth
+        ? ["SIDECAR_TOKENS holds no token, and there is no other: every call but /health is refused"]
+        : []),
       ...(noAuth && (oneToken ?? tokens) !== undefined ? ["--no-auth: the token that is set is ignored"] : []),
     ],
   };
