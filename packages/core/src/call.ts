@@ -11,6 +11,7 @@ import { parseJson } from "./json.ts";
 import type { Log } from "./log.ts";
 import type { Call } from "./routes.ts";
 import type { Caller } from "./callers.ts";
+import type { Meter } from "./metrics.ts";
 
 /** What all calls of a server share. */
 export interface CallContext {
@@ -37,7 +38,9 @@ export class HttpCall implements Call {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly traceId: string;
-  /** On the clock of `performance.now()`; past it the dispatcher answers 408. */
+  /** On the clock of `performance.now()`. */
+  readonly startedAt = performance.now();
+  /** On the same clock; past it the dispatcher answers 408. */
   deadline: number;
   /** The answer has begun, or the call was given up: whatever the handler still returns is dropped. */
   isAnswered = false;
@@ -46,6 +49,10 @@ export class HttpCall implements Call {
   /** Set before the handler runs. */
   caller: Caller | undefined;
   canWrite = true;
+  /** Where it counts; undefined: nowhere. */
+  meter: Meter | undefined;
+  /** Of the error that was its answer. */
+  errorCode: string | undefined;
   /** The client waits for `100 Continue` before it sends the body. */
   awaitsContinue = false;
   readonly #context: CallContext;
@@ -58,7 +65,7 @@ export class HttpCall implements Call {
     this.request = request;
     this.response = response;
     this.traceId = traceId(request.headers);
-    this.deadline = performance.now() + context.timeoutMs;
+    this.deadline = this.startedAt + context.timeoutMs;
     this.#context = context;
   }
 

@@ -33,6 +33,8 @@ export { compareUtf8 } from "./order.ts";
 export { processName } from "./process-name.ts";
 export type { Access, BodySpec, Call, Handler, Method, Need, Reply, Route, Routes, Spec } from "./routes.ts";
 export { type Command, type Offer, type Program, run, runService, type Startable } from "./run.ts";
+export type { Gauge, Labels } from "./metrics.ts";
+export type { Sample } from "./metrics-text.ts";
 export { type Server, SidecarBuilder } from "./server.ts";
 export { packageVersion } from "./version.ts";
 export {

@@ -127,6 +127,7 @@ async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log)
   if (settings.port !== undefined) builder.port(settings.port);
   if (settings.socketPath !== undefined) builder.socket(settings.socketPath);
   if (settings.noAuth) builder.noAuth();
+  if (settings.metricsPublic) builder.metricsPublic();
   if (settings.publicUrl !== undefined) builder.publicUrl(settings.publicUrl);
   for (const sidecar of sidecars) builder.add(sidecar);
   try {

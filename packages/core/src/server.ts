@@ -7,7 +7,10 @@ import { DEFAULTS, Dispatcher, type Miss, noRoute } from "./dispatch.ts";
 import { configError } from "./errors.ts";
 import { createFallback, fallbackError, type Middleware } from "./express.ts";
 import { httpServer, isLoopback, listenSocket, listenTcp, tcpUrl } from "./listen.ts";
+import { Readiness } from "./health.ts";
 import { createLog, type Log } from "./log.ts";
+import { type Gauge, Metrics } from "./metrics.ts";
+import type { Sample } from "./metrics-text.ts";
 import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 import { ownRoutes } from "./own.ts";
@@ -24,6 +27,8 @@ export interface Server {
   setAuthToken(token: string): void;
   /** Other tokens with scopes, from the next call on. @throws CONFIG_ERROR, and changes nothing, as `tokens` of the builder. */
   setTokens(json: string): void;
+  /** What `/metrics` tells of this process alone, for whoever puts several together. */
+  samples(): Promise<readonly Sample[]>;
   /** Stops accepting, lets open calls end within the drain time, then closes every backend. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -41,6 +46,8 @@ interface Settings {
   drainMs: number;
   corsOrigins: readonly string[];
   publicUrl: string | undefined;
+  metricsPublic: boolean;
+  gather: (() => Promise<readonly (readonly Sample[])[]>) | undefined;
   log: Log | undefined;
 }
 
@@ -58,6 +65,8 @@ export class SidecarBuilder {
     noAuth: false,
     corsOrigins: [],
     publicUrl: undefined,
+    metricsPublic: false,
+    gather: undefined,
     log: undefined,
   };
 
@@ -121,6 +130,16 @@ export class SidecarBuilder {
     return this.#set({ publicUrl: url.replace(/\/$/, "") });
   }
 
+  /** Anybody may read `/metrics`, without a token. */
+  metricsPublic(): this {
+    return this.#set({ metricsPublic: true });
+  }
+
+  /** What `/metrics` tells instead of this process's own: the `samples()` of each server that it stands for. */
+  gatherMetrics(gather: () => Promise<readonly (readonly Sample[])[]>): this {
+    return this.#set({ gather });
+  }
+
   /** Default: `info` on standard output. */
   log(log: Log): this {
     return this.#set({ log });
@@ -156,8 +175,20 @@ export class SidecarBuilder {
     const log = settings.log ?? (await createLog());
     if (isOpen && !isLocal)
       log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
-    const shared = { ...settings, callers, log, sameOriginOnly: isOpen };
-    const own = { prefix: "", sidecar: { routes: ownRoutes(this.#sidecars, VERSION, log) } };
+    const metrics = new Metrics();
+    const shared = { ...settings, callers, log, sameOriginOnly: isOpen, metrics };
+    const readiness = new Readiness(this.#sidecars, log);
+    const samples = async (): Promise<Sample[]> => {
+      const { processSamples } = await import("./metrics-text.ts");
+      return [...(await metrics.samples()), ...(await processSamples())];
+    };
+    const ownParts = {
+      sidecars: this.#sidecars,
+      version: VERSION,
+      readiness,
+      samples: settings.gather ?? (async () => [await samples()]),
+    };
+    const own = { prefix: "", sidecar: { routes: ownRoutes(ownParts) } };
     const mounts = [
       own,
       ...this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar, service: sidecar.name })),
@@ -176,6 +207,9 @@ export class SidecarBuilder {
     };
 
     const listeners: Listener[] = [];
+    metrics.watch(() => serverGauges(listeners.reduce((sum, { dispatcher }) => sum + dispatcher.openCalls, 0)));
+    metrics.watch(() => readiness.gauges());
+    for (const sidecar of this.#sidecars) metrics.watch(() => sidecar.gauges?.() ?? []);
     if (settings.socketPath !== undefined) listeners.push(await listen(true));
     if (settings.socketPath === undefined || settings.port !== undefined) {
       try {
@@ -185,7 +219,7 @@ export class SidecarBuilder {
         throw error;
       }
     }
-    return runningServer(listeners, this.#sidecars, settings.drainMs, callers);
+    return runningServer(listeners, this.#sidecars, settings.drainMs, callers, samples);
   }
 
   #set(settings: Partial<Settings>): this {
@@ -197,6 +231,22 @@ export class SidecarBuilder {
 interface Listener {
   readonly server: HttpServer;
   readonly dispatcher: Dispatcher;
+}
+
+function serverGauges(openCalls: number): Gauge[] {
+  return [
+    {
+      name: "http_server_active_requests",
+      help: "Requests under way, long polls and streams among them.",
+      value: openCalls,
+    },
+    {
+      name: "mikcar_build_info",
+      help: "Always 1; the version is in its label.",
+      labels: { version: VERSION },
+      value: 1,
+    },
+  ];
 }
 
 /** Hands a call to Express, and turns what comes back unanswered into an error of ours. */
@@ -225,6 +275,7 @@ function runningServer(
   sidecars: readonly Sidecar[],
   drainMs: number,
   callers: Callers,
+  samples: () => Promise<readonly Sample[]>,
 ): Server {
   let closing: Promise<void> | undefined;
   const end = async (): Promise<void> => {
@@ -238,6 +289,7 @@ function runningServer(
       callers.setToken(token);
     },
     setTokens: (json) => callers.setTokens(json),
+    samples,
     close: () => (closing ??= end()),
   };
 }

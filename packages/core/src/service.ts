@@ -3,6 +3,7 @@
 import { resolve } from "node:path";
 import { type ConfigUrl, configUrl } from "./config-url.ts";
 import { configError, isMikcarError, type MikcarError } from "./errors.ts";
+import type { Gauge } from "./metrics.ts";
 import type { Call, Method, Reply, Routes, Spec } from "./routes.ts";
 import { type Env, readSecret } from "./env.ts";
 
@@ -11,6 +12,8 @@ export interface Backend {
   ping(): Promise<void>;
   /** Releases sockets, files and timers. Safe to call twice. */
   close(): Promise<void>;
+  /** What `/metrics` tells of it besides its calls; cheap, and with labels that no caller can make more of. */
+  gauges?(): readonly Gauge[];
 }
 
 /** Takes a sentence that whoever runs the service should read. */
@@ -77,6 +80,7 @@ export function defineService<B extends Backend>(definition: Definition<B>): Ser
       spec,
       handle: (call) => handler(backend, call),
     })),
+    gauges: () => backend.gauges?.() ?? [],
     ping: () => backend.ping(),
     close: () => backend.close(),
   });

@@ -30,6 +30,7 @@ export interface Settings {
   readonly maxObjectBytes: number;
   readonly corsOrigins: readonly string[];
   readonly publicUrl: string | undefined;
+  readonly metricsPublic: boolean;
   /** The environment with the flags that stand for variables written into it, for the services to read. */
   readonly env: Env;
   /** What is odd but no error: told in the log. */
@@ -94,6 +95,7 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     maxObjectBytes: bytes(env, "MAX_OBJECT_BYTES", DEFAULTS.maxObjectBytes, Number.MAX_SAFE_INTEGER),
     corsOrigins: origins(env["CORS_ORIGINS"] ?? ""),
     publicUrl: publicUrl(env["PUBLIC_URL"] ?? ""),
+    metricsPublic: boolean(env, "METRICS_PUBLIC"),
     env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
     warnings: [
       ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),

@@ -94,7 +94,7 @@ describe("the document", () => {
 
     expect(await new Validator().validate(document)).toEqual({ valid: true });
     const served = EchoService.routes.map(([method, path]) => `${method} /echo${path.replace(/[:*](\w+)/, "{$1}")}`);
-    const own = ["/health", "/ready", "/openapi.json", "/docs"].map((path) => `GET ${path}`);
+    const own = ["/health", "/ready", "/metrics", "/openapi.json", "/docs"].map((path) => `GET ${path}`);
     const described = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
