@@ -12,6 +12,7 @@ import type { Log } from "./log.ts";
 import type { Call } from "./routes.ts";
 import type { Caller } from "./callers.ts";
 import type { Meter } from "./metrics.ts";
+import type { ServerSpan } from "./tracing.ts";
 
 /** What all calls of a server share. */
 export interface CallContext {
@@ -37,7 +38,8 @@ const NO_PARAMS: Readonly<Record<string, string | undefined>> = {};
 export class HttpCall implements Call {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly traceId: string;
+  /** Of the trace that is written of it, once there is one. */
+  traceId: string;
   /** On the clock of `performance.now()`. */
   readonly startedAt = performance.now();
   /** On the same clock; past it the dispatcher answers 408. */
@@ -51,6 +53,8 @@ export class HttpCall implements Call {
   canWrite = true;
   /** Where it counts; undefined: nowhere. */
   meter: Meter | undefined;
+  /** Undefined: no trace is written of it. */
+  span: ServerSpan | undefined;
   /** Of the error that was its answer. */
   errorCode: string | undefined;
   /** The client waits for `100 Continue` before it sends the body. */

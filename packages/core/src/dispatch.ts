@@ -11,6 +11,7 @@ import { HEALTHY } from "./own.ts";
 import { discardReply, type ExtraHeaders, reportEnd, sendError, sendReply } from "./reply.ts";
 import { type Access, type Call, type Method, type Reply, routeTemplate } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
+import type { Tracing } from "./tracing.ts";
 
 export interface Mount {
   /** `/kv`, or empty for the root. */
@@ -25,6 +26,8 @@ export interface DispatcherOptions extends GateOptions, CallContext {
   readonly metrics?: Metrics;
   /** `GET /metrics` needs no token. */
   readonly metricsPublic?: boolean;
+  /** Absent: no traces are written. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** What happens with a call that no route matches: undefined when it was handed on. @param headers For its answer. */
@@ -42,6 +45,7 @@ interface Target {
   readonly handle: (call: Call) => Promise<Reply>;
   readonly service: string | undefined;
   readonly access: Access;
+  readonly route: string;
   readonly meter: Meter | undefined;
 }
 
@@ -71,8 +75,9 @@ export class Dispatcher {
     for (const { prefix, sidecar, service } of mounts) {
       for (const { method, path, handle, spec } of sidecar.routes) {
         const pattern = prefix + path.replace(/\*\w+$/, "*");
-        const meter = options.metrics?.meter(service ?? "server", method, routeTemplate(prefix + path));
-        const target: Target = { handle, service, access: spec.access ?? STRICTEST, meter };
+        const route = routeTemplate(prefix + path);
+        const meter = options.metrics?.meter(service ?? "server", method, route);
+        const target: Target = { handle, service, access: spec.access ?? STRICTEST, route, meter };
         this.#router.on(method as HTTPMethod, pattern, () => undefined, target);
       }
     }
@@ -120,7 +125,7 @@ export class Dispatcher {
     } catch (error) {
       await this.#fail(call, error);
     } finally {
-      if (this.#options.metrics !== undefined) this.#count(call, this.#options.metrics);
+      this.#record(call);
       this.#open.delete(call);
       if (this.#open.size === 0) this.#onIdle?.();
     }
@@ -134,6 +139,7 @@ export class Dispatcher {
       call.meter = this.#options.metrics?.meter("server", method, "/health");
       return HEALTHY;
     }
+    call.span = this.#options.tracing?.begin(call);
     const preflight = method === "OPTIONS" ? this.#preflight(call) : undefined;
     if (preflight !== undefined) return preflight;
     if (request.headers.host === undefined && request.httpVersion === "1.1")
@@ -151,7 +157,9 @@ export class Dispatcher {
     const target = found.store as Target;
     call.meter = target.meter;
     if (caller?.isUnlimited === false) allow(caller, target, call);
-    return target.handle(call);
+    if (call.span === undefined) return target.handle(call);
+    call.span.route(target.service ?? "server", target.route);
+    return call.span.run(() => target.handle(call));
   }
 
   #miss(call: HttpCall, miss: Miss): Reply | Promise<Reply> | undefined {
@@ -205,11 +213,13 @@ export class Dispatcher {
     if (this.#options.log.isLevelEnabled("debug")) this.#logCall(call);
   }
 
-  #count(call: HttpCall, metrics: Metrics): void {
-    const meter = call.meter ?? metrics.meter("server", call.request.method ?? "", undefined);
+  /** Into the metrics and the trace. */
+  #record(call: HttpCall): void {
     const { headersSent, statusCode } = call.response;
-    const seconds = (performance.now() - call.startedAt) / 1000;
-    meter.add(headersSent ? statusCode : CLIENT_GONE, call.errorCode, seconds);
+    const status = headersSent ? statusCode : CLIENT_GONE;
+    call.span?.end(status, call.errorCode);
+    const meter = call.meter ?? this.#options.metrics?.meter("server", call.request.method ?? "", undefined);
+    meter?.add(status, call.errorCode, (performance.now() - call.startedAt) / 1000);
   }
 
   #sweep(): void {

@@ -123,6 +123,7 @@ async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log)
     .maxBodyBytes(settings.maxBodyBytes)
     .maxObjectBytes(settings.maxObjectBytes)
     .corsOrigins(settings.corsOrigins)
+    .traces(settings.tracesUrl)
     .log(log);
   if (settings.port !== undefined) builder.port(settings.port);
   if (settings.socketPath !== undefined) builder.socket(settings.socketPath);

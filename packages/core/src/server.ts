@@ -14,6 +14,7 @@ import type { Sample } from "./metrics-text.ts";
 import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 import { ownRoutes } from "./own.ts";
+import type { Tracing } from "./tracing.ts";
 import { VERSION } from "./version.ts";
 
 /** After the drain time: how long the cut-off calls have to send their last answer, and to clean up. */
@@ -48,6 +49,7 @@ interface Settings {
   publicUrl: string | undefined;
   metricsPublic: boolean;
   gather: (() => Promise<readonly (readonly Sample[])[]>) | undefined;
+  tracesUrl: string | undefined;
   log: Log | undefined;
 }
 
@@ -67,6 +69,7 @@ export class SidecarBuilder {
     publicUrl: undefined,
     metricsPublic: false,
     gather: undefined,
+    tracesUrl: undefined,
     log: undefined,
   };
 
@@ -140,6 +143,11 @@ export class SidecarBuilder {
     return this.#set({ gather });
   }
 
+  /** Writes OTLP traces to this URL, `/v1/traces` included; other `OTEL_*` variables count too. Default: none. */
+  traces(url: string | undefined): this {
+    return this.#set({ tracesUrl: url });
+  }
+
   /** Default: `info` on standard output. */
   log(log: Log): this {
     return this.#set({ log });
@@ -176,7 +184,8 @@ export class SidecarBuilder {
     if (isOpen && !isLocal)
       log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
     const metrics = new Metrics();
-    const shared = { ...settings, callers, log, sameOriginOnly: isOpen, metrics };
+    const tracing = await startTracing(settings.tracesUrl, this.#sidecars);
+    const shared = { ...settings, callers, log, sameOriginOnly: isOpen, metrics, tracing };
     const readiness = new Readiness(this.#sidecars, log);
     const samples = async (): Promise<Sample[]> => {
       const { processSamples } = await import("./metrics-text.ts");
@@ -219,7 +228,12 @@ export class SidecarBuilder {
         throw error;
       }
     }
-    return runningServer(listeners, this.#sidecars, settings.drainMs, callers, samples);
+    const close = async (): Promise<void> => {
+      await Promise.all(listeners.map((listener) => shut(listener, settings.drainMs)));
+      await Promise.all(this.#sidecars.map((sidecar) => sidecar.close()));
+      await tracing?.close();
+    };
+    return runningServer(listeners, close, callers, samples);
   }
 
   #set(settings: Partial<Settings>): this {
@@ -231,6 +245,17 @@ export class SidecarBuilder {
 interface Listener {
   readonly server: HttpServer;
   readonly dispatcher: Dispatcher;
+}
+
+/** @returns Undefined, and has loaded nothing, without a URL. */
+async function startTracing(url: string | undefined, sidecars: readonly Sidecar[]): Promise<Tracing | undefined> {
+  if (url === undefined) return undefined;
+  const { Tracing } = await import("./tracing.ts");
+  const tracing = new Tracing(url, process.env);
+  for (const sidecar of sidecars) {
+    sidecar.observe?.((backend) => tracing.around(backend, sidecar.name, sidecar.backend));
+  }
+  return tracing;
 }
 
 function serverGauges(openCalls: number): Gauge[] {
@@ -272,16 +297,11 @@ function missHandler(middleware: readonly Middleware[]): Miss {
 
 function runningServer(
   listeners: readonly Listener[],
-  sidecars: readonly Sidecar[],
-  drainMs: number,
+  close: () => Promise<void>,
   callers: Callers,
   samples: () => Promise<readonly Sample[]>,
 ): Server {
   let closing: Promise<void> | undefined;
-  const end = async (): Promise<void> => {
-    await Promise.all(listeners.map((listener) => shut(listener, drainMs)));
-    await Promise.all(sidecars.map((sidecar) => sidecar.close()));
-  };
   return {
     url: listeners.map(({ server }) => tcpUrl(server)).find((url) => url !== undefined),
     setAuthToken: (token) => {
@@ -290,7 +310,7 @@ function runningServer(
     },
     setTokens: (json) => callers.setTokens(json),
     samples,
-    close: () => (closing ??= end()),
+    close: () => (closing ??= close()),
   };
 }
 

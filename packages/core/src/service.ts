@@ -56,6 +56,8 @@ export interface Sidecar extends Backend {
   /** Masked: safe to log. */
   readonly url: string;
   readonly routes: readonly BoundRoute[];
+  /** Puts a stand-in before the backend that the routes use from now on: for traces. */
+  observe?(around: <B extends object>(backend: B) => B): void;
 }
 
 export interface Service<B extends Backend> extends Definition<B> {
@@ -69,21 +71,27 @@ export interface Service<B extends Backend> extends Definition<B> {
 
 /** Makes a service of a definition. The six of this project and any of your own are made the same way. */
 export function defineService<B extends Backend>(definition: Definition<B>): Service<B> {
-  const bind = (backend: B, scheme: string, url: string): Sidecar => ({
-    name: definition.name,
-    summary: definition.summary,
-    backend: scheme,
-    url,
-    routes: definition.routes.map(([method, path, handler, spec]) => ({
-      method,
-      path,
-      spec,
-      handle: (call) => handler(backend, call),
-    })),
-    gauges: () => backend.gauges?.() ?? [],
-    ping: () => backend.ping(),
-    close: () => backend.close(),
-  });
+  const bind = (backend: B, scheme: string, url: string): Sidecar => {
+    let used = backend;
+    return {
+      name: definition.name,
+      summary: definition.summary,
+      backend: scheme,
+      url,
+      routes: definition.routes.map(([method, path, handler, spec]) => ({
+        method,
+        path,
+        spec,
+        handle: (call) => handler(used, call),
+      })),
+      observe: (around) => {
+        used = around(backend);
+      },
+      gauges: () => backend.gauges?.() ?? [],
+      ping: () => backend.ping(),
+      close: () => backend.close(),
+    };
+  };
 
   return {
     ...definition,

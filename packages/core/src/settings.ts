@@ -5,6 +5,7 @@ import { DEFAULTS } from "./dispatch.ts";
 import { type Env, readSecret } from "./env.ts";
 import { configError } from "./errors.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { tracesUrl } from "./otlp.ts";
 import { readTokens } from "./tokens.ts";
 
 export interface Settings {
@@ -31,6 +32,8 @@ export interface Settings {
   readonly corsOrigins: readonly string[];
   readonly publicUrl: string | undefined;
   readonly metricsPublic: boolean;
+  /** Where traces go. */
+  readonly tracesUrl: string | undefined;
   /** The environment with the flags that stand for variables written into it, for the services to read. */
   readonly env: Env;
   /** What is odd but no error: told in the log. */
@@ -96,6 +99,7 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     corsOrigins: origins(env["CORS_ORIGINS"] ?? ""),
     publicUrl: publicUrl(env["PUBLIC_URL"] ?? ""),
     metricsPublic: boolean(env, "METRICS_PUBLIC"),
+    tracesUrl: tracesUrl(env),
     env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
     warnings: [
       ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),
