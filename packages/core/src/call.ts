@@ -177,7 +177,12 @@ export class HttpCall implements Call {
   }
 
   extend(milliseconds: number): void {
-    this.deadline = performance.now() + this.#context.timeoutMs + milliseconds;
+    if (this.deadline !== Infinity) this.deadline = performance.now() + this.#context.timeoutMs + milliseconds;
+  }
+
+  /** From now on another process keeps its time limit. */
+  leaveTimeToOther(): void {
+    this.deadline = Infinity;
   }
 
   /** Ends its waiting. */

@@ -23,9 +23,11 @@ export interface Mount {
 
 export interface DispatcherOptions extends GateOptions, CallContext {
   /** Absent: nothing is counted. */
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   /** `GET /metrics` needs no token. */
   readonly metricsPublic?: boolean;
+  /** `GET /ready` needs no token. */
+  readonly readyPublic?: boolean;
   /** Absent: no traces are written. */
   readonly tracing?: Tracing | undefined;
 }
@@ -144,8 +146,7 @@ export class Dispatcher {
     if (preflight !== undefined) return preflight;
     if (request.headers.host === undefined && request.httpVersion === "1.1")
       throw badRequest("the Host header is missing");
-    const isOpen = this.#options.metricsPublic === true && isOwn(url, "/metrics");
-    const caller = isOpen ? undefined : this.#gate.admit(request);
+    const caller = this.#isPublic(url) ? undefined : this.#gate.admit(request);
     call.caller = caller;
 
     const found = this.#router.find(method, url);
@@ -160,6 +161,11 @@ export class Dispatcher {
     if (call.span === undefined) return target.handle(call);
     call.span.route(target.service ?? "server", target.route);
     return call.span.run(() => target.handle(call));
+  }
+
+  #isPublic(url: string): boolean {
+    const { metricsPublic, readyPublic } = this.#options;
+    return (metricsPublic === true && isOwn(url, "/metrics")) || (readyPublic === true && isOwn(url, "/ready"));
   }
 
   #miss(call: HttpCall, miss: Miss): Reply | Promise<Reply> | undefined {

@@ -32,7 +32,8 @@ export { optional } from "./optional.ts";
 export { compareUtf8 } from "./order.ts";
 export { processName } from "./process-name.ts";
 export type { Access, BodySpec, Call, Handler, Method, Need, Reply, Route, Routes, Spec } from "./routes.ts";
-export { type Command, type Offer, type Program, run, runService, type Startable } from "./run.ts";
+export type { Offer } from "./opening.ts";
+export { type Command, type Program, run, runService } from "./run.ts";
 export type { Gauge, Labels } from "./metrics.ts";
 export type { Sample } from "./metrics-text.ts";
 export { type Server, SidecarBuilder } from "./server.ts";
@@ -44,7 +45,9 @@ export {
   defineService,
   type Open,
   type Service,
+  type Sharing,
   type Sidecar,
+  type Startable,
   urlFromEnv,
   type Warn,
 } from "./service.ts";

@@ -1,24 +1,12 @@
-/** One HTTP server for any number of sidecars: our dispatcher in front, Express for the rest, and an orderly end. */
+/** The builder of a server: settings one by one, and the sidecars that it carries. */
 
-import type { Server as HttpServer } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Callers } from "./callers.ts";
-import { DEFAULTS, Dispatcher, type Miss, noRoute } from "./dispatch.ts";
+import { DEFAULTS } from "./dispatch.ts";
 import { configError } from "./errors.ts";
-import { createFallback, fallbackError, type Middleware } from "./express.ts";
-import { httpServer, isLoopback, listenSocket, listenTcp, tcpUrl } from "./listen.ts";
-import { Readiness } from "./health.ts";
-import { createLog, type Log } from "./log.ts";
-import { type Gauge, Metrics } from "./metrics.ts";
+import type { Middleware } from "./express.ts";
+import type { Log } from "./log.ts";
 import type { Sample } from "./metrics-text.ts";
-import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
-import { ownRoutes } from "./own.ts";
-import type { Tracing } from "./tracing.ts";
-import { VERSION } from "./version.ts";
-
-/** After the drain time: how long the cut-off calls have to send their last answer, and to clean up. */
-const GRACE_MS = 500;
+import { serve } from "./serving.ts";
 
 /** A server that listens. */
 export interface Server {
@@ -30,11 +18,28 @@ export interface Server {
   setTokens(json: string): void;
   /** What `/metrics` tells of this process alone, for whoever puts several together. */
   samples(): Promise<readonly Sample[]>;
+  /** The first part of `close()`: as that, but backends stay open, and so does what other workers reach. */
+  drain(): Promise<void>;
   /** Stops accepting, lets open calls end within the drain time, then closes every backend. Safe to call twice. */
   close(): Promise<void>;
 }
 
-interface Settings {
+/** Of a process that serves together with others; see `workers/`. */
+export interface WorkerSettings {
+  /** Where the others reach what this one alone has open. */
+  readonly socketPath: string;
+  /** The names of those services. */
+  readonly owned: readonly string[];
+  /** Part of each token's limits that is watched over here, above 0. */
+  readonly share: number;
+  /** For URLs signed without a token. */
+  readonly signingKey: string;
+  /** Nobody listens on the addresses yet. */
+  readonly isFirst: boolean;
+}
+
+/** What a builder has collected. */
+export interface ServerSettings {
   port: number | undefined;
   host: string;
   socketPath: string | undefined;
@@ -51,13 +56,14 @@ interface Settings {
   gather: (() => Promise<readonly (readonly Sample[])[]>) | undefined;
   tracesUrl: string | undefined;
   log: Log | undefined;
+  worker: WorkerSettings | undefined;
 }
 
 /** Collects sidecars and settings; every setter returns the builder. */
 export class SidecarBuilder {
   readonly #sidecars: Sidecar[] = [];
   readonly #middleware: Middleware[] = [];
-  readonly #settings: Settings = {
+  readonly #settings: ServerSettings = {
     ...DEFAULTS,
     port: undefined,
     host: "127.0.0.1",
@@ -71,6 +77,7 @@ export class SidecarBuilder {
     gather: undefined,
     tracesUrl: undefined,
     log: undefined,
+    worker: undefined,
   };
 
   /** Default 3001, unless there is a socket; 0 takes a free one. */
@@ -153,6 +160,11 @@ export class SidecarBuilder {
     return this.#set({ log });
   }
 
+  /** This process serves together with others. */
+  worker(worker: WorkerSettings): this {
+    return this.#set({ worker });
+  }
+
   /** Mounted at `/<name>`. The server closes it. @throws CONFIG_ERROR when the name is taken. */
   add(sidecar: Sidecar): this {
     if (this.#sidecars.some(({ name }) => name === sidecar.name)) {
@@ -169,161 +181,12 @@ export class SidecarBuilder {
   }
 
   /** Resolves once it listens. @throws CONFIG_ERROR when the address cannot be used; the sidecars stay open then. */
-  async serve(): Promise<Server> {
-    const settings = this.#settings;
-    const { authToken, tokens, noAuth, host } = settings;
-    const callers = noAuth ? new Callers(undefined) : new Callers(authToken, tokens);
-    const isOpen = callers.anybody !== undefined;
-    const isLocal = isLoopback(host);
-    if (isOpen && !isLocal && !noAuth) {
-      throw configError(
-        `without a token only loopback is safe, and the host is "${host}"; set a token (--auth-token or SIDECAR_TOKEN), or say --no-auth`,
-      );
-    }
-    const log = settings.log ?? (await createLog());
-    if (isOpen && !isLocal)
-      log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
-    const metrics = new Metrics();
-    const tracing = await startTracing(settings.tracesUrl, this.#sidecars);
-    const shared = { ...settings, callers, log, sameOriginOnly: isOpen, metrics, tracing };
-    const readiness = new Readiness(this.#sidecars, log);
-    const samples = async (): Promise<Sample[]> => {
-      const { processSamples } = await import("./metrics-text.ts");
-      return [...(await metrics.samples()), ...(await processSamples())];
-    };
-    const ownParts = {
-      sidecars: this.#sidecars,
-      version: VERSION,
-      readiness,
-      samples: settings.gather ?? (async () => [await samples()]),
-    };
-    const own = { prefix: "", sidecar: { routes: ownRoutes(ownParts) } };
-    const mounts = [
-      own,
-      ...this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar, service: sidecar.name })),
-    ];
-    const miss = missHandler(this.#middleware);
-    const listen = async (isSocket: boolean): Promise<Listener> => {
-      const dispatcher = new Dispatcher(mounts, { ...shared, loopbackHostOnly: isOpen && isLocal && !isSocket });
-      const server = httpServer(
-        settings.timeoutMs,
-        (request, response) => dispatcher.handle(request, response, miss),
-        (request, response) => dispatcher.handle(request, response, miss, true),
-      );
-      if (isSocket) await listenSocket(server, settings.socketPath ?? "", isOpen);
-      else await listenTcp(server, host, settings.port ?? 3001);
-      return { server, dispatcher };
-    };
-
-    const listeners: Listener[] = [];
-    metrics.watch(() => serverGauges(listeners.reduce((sum, { dispatcher }) => sum + dispatcher.openCalls, 0)));
-    metrics.watch(() => readiness.gauges());
-    for (const sidecar of this.#sidecars) metrics.watch(() => sidecar.gauges?.() ?? []);
-    if (settings.socketPath !== undefined) listeners.push(await listen(true));
-    if (settings.socketPath === undefined || settings.port !== undefined) {
-      try {
-        listeners.push(await listen(false));
-      } catch (error) {
-        await Promise.all(listeners.map((listener) => shut(listener, 0)));
-        throw error;
-      }
-    }
-    const close = async (): Promise<void> => {
-      await Promise.all(listeners.map((listener) => shut(listener, settings.drainMs)));
-      await Promise.all(this.#sidecars.map((sidecar) => sidecar.close()));
-      await tracing?.close();
-    };
-    return runningServer(listeners, close, callers, samples);
+  serve(): Promise<Server> {
+    return serve({ ...this.#settings }, this.#sidecars, this.#middleware);
   }
 
-  #set(settings: Partial<Settings>): this {
+  #set(settings: Partial<ServerSettings>): this {
     Object.assign(this.#settings, settings);
     return this;
   }
-}
-
-interface Listener {
-  readonly server: HttpServer;
-  readonly dispatcher: Dispatcher;
-}
-
-/** @returns Undefined, and has loaded nothing, without a URL. */
-async function startTracing(url: string | undefined, sidecars: readonly Sidecar[]): Promise<Tracing | undefined> {
-  if (url === undefined) return undefined;
-  const { Tracing } = await import("./tracing.ts");
-  const tracing = new Tracing(url, process.env);
-  for (const sidecar of sidecars) {
-    sidecar.observe?.((backend) => tracing.around(backend, sidecar.name, sidecar.backend));
-  }
-  return tracing;
-}
-
-function serverGauges(openCalls: number): Gauge[] {
-  return [
-    {
-      name: "http_server_active_requests",
-      help: "Requests under way, long polls and streams among them.",
-      value: openCalls,
-    },
-    {
-      name: "mikcar_build_info",
-      help: "Always 1; the version is in its label.",
-      labels: { version: VERSION },
-      value: 1,
-    },
-  ];
-}
-
-/** Hands a call to Express, and turns what comes back unanswered into an error of ours. */
-function missHandler(middleware: readonly Middleware[]): Miss {
-  let fallback: Promise<Middleware> | undefined;
-  return async (call, headers) => {
-    const { request, response } = call;
-    if (middleware.length === 0) throw noRoute(request.url);
-    const app = await (fallback ??= createFallback(middleware));
-    for (let at = 0; at < headers.length; at += 2) response.appendHeader(headers[at] ?? "", headers[at + 1] ?? "");
-    return new Promise<Reply>((resolve, reject) => {
-      response.once("close", () => {
-        call.isAnswered = true;
-        resolve({});
-      });
-      app(request, response, (thrown) => {
-        for (const name of response.getHeaderNames()) response.removeHeader(name);
-        reject(fallbackError(thrown, request.url));
-      });
-    });
-  };
-}
-
-function runningServer(
-  listeners: readonly Listener[],
-  close: () => Promise<void>,
-  callers: Callers,
-  samples: () => Promise<readonly Sample[]>,
-): Server {
-  let closing: Promise<void> | undefined;
-  return {
-    url: listeners.map(({ server }) => tcpUrl(server)).find((url) => url !== undefined),
-    setAuthToken: (token) => {
-      if (token === "") throw configError("an empty token would open everything to everybody; give one");
-      callers.setToken(token);
-    },
-    setTokens: (json) => callers.setTokens(json),
-    samples,
-    close: () => (closing ??= close()),
-  };
-}
-
-async function shut({ server, dispatcher }: Listener, drainMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, drainMs);
-  await Promise.race([dispatcher.drain(), late.promise]);
-  clearTimeout(timer);
-  dispatcher.stop();
-  server.closeIdleConnections();
-  const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
-  await closed;
-  clearTimeout(grace);
-  await Promise.race([dispatcher.drain(), sleep(GRACE_MS, undefined, { ref: false })]); // to clean up behind an upload, say
 }

@@ -25,6 +25,12 @@ export type Warn = (sentence: string) => void;
  */
 export type Open<B> = (url: ConfigUrl, warn?: Warn) => Promise<B>;
 
+/**
+ * Where a backend is open when several worker processes serve: `each` of them has it open; `one` has, and gets the calls of the
+ * others, as what it keeps (locks, leases, caches) is of one process; `none`, as what it holds is gone with its process.
+ */
+export type Sharing = "each" | "one" | "none";
+
 export interface Definition<B extends Backend> {
   /** Mount prefix, log field, flag, and key in the health report: lower-case letters. */
   readonly name: string;
@@ -37,6 +43,19 @@ export interface Definition<B extends Backend> {
   readonly backends: Readonly<Record<string, () => Promise<{ readonly open: Open<B> }>>>;
   /** The URL used when the variable is unset. @param dataDir An absolute path. */
   readonly embedded: (dataDir: string) => string;
+  /** Absent: `one`, and `none` for `memory:`. */
+  readonly sharing?: (url: ConfigUrl) => Sharing;
+}
+
+/** What a program needs of a service. */
+export interface Startable extends Pick<Definition<Backend>, "name" | "env" | "summary" | "embedded" | "sharing"> {
+  readonly routes: readonly (readonly [method: Method, path: string, handler: unknown, spec: Spec])[];
+  fromUrl(url: string, warn?: Warn): Promise<Sidecar>;
+}
+
+/** Where its backend is open when several workers serve. */
+export function sharingOf({ sharing }: Startable, url: ConfigUrl): Sharing {
+  return sharing?.(url) ?? (url.scheme === "memory" ? "none" : "one");
 }
 
 /** A route with its backend inside. */

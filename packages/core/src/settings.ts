@@ -1,5 +1,6 @@
 /** The command line and the environment, as data and one parser: flags beat variables beat defaults. */
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { DEFAULTS } from "./dispatch.ts";
 import { type Env, readSecret } from "./env.ts";
@@ -15,6 +16,8 @@ export interface Settings {
   readonly version: boolean;
   readonly check: boolean;
   readonly strict: boolean;
+  /** How many processes serve, 1 or more. */
+  readonly workers: number;
   readonly noAuth: boolean;
   readonly port: number | undefined;
   readonly host: string;
@@ -54,6 +57,7 @@ const FLAGS = {
   socket: { type: "string", value: "PATH", help: "Unix socket instead of TCP; with --port beside it" },
   "auth-token": { type: "string", value: "TOKEN", help: "ask every call for this token (env SIDECAR_TOKEN)" },
   "no-auth": { type: "boolean", help: "no token, on any address; ignores a token that is set" },
+  workers: { type: "string", value: "N", help: "so many processes serve, 0 for one per core (env MIKCAR_WORKERS)" },
   data: { type: "string", value: "DIR", help: "folder of the embedded backends (env MIKCAR_DATA, ./data)" },
   strict: { type: "boolean", help: "an unset URL is an error (env MIKCAR_STRICT)" },
   "log-level": { type: "string", value: "LEVEL", help: `${LOG_LEVELS.join(", ")} (env LOG_LEVEL)` },
@@ -85,6 +89,7 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     check: isSet("check"),
     strict: isSet("strict") || boolean(env, "MIKCAR_STRICT"),
     noAuth,
+    workers: workerCount(text("workers"), env),
     port: port === undefined ? undefined : portNumber(port, text("port") === undefined ? "PORT" : "--port"),
     host: (text("host") || env["HOST"] || "127.0.0.1").replace(/^\[(.*)\]$/, "$1"),
     socketPath: text("socket"),
@@ -146,6 +151,13 @@ function parse(
     const names = Object.keys(options).map((name) => `--${name}`);
     throw configError(`${(cause as Error).message.split(". To specify")[0]}; known: ${names.join(" ")}`, { cause });
   }
+}
+
+function workerCount(flag: string | undefined, env: Env): number {
+  const text = flag ?? (env["MIKCAR_WORKERS"] || "1");
+  const count = Number(text);
+  if (/^\d{1,4}$/.test(text) && count <= 1024) return count === 0 ? availableParallelism() : count;
+  throw configError(`${flag === undefined ? "MIKCAR_WORKERS" : "--workers"} is "${text}"; expected 0 to 1024`);
 }
 
 function portNumber(text: string, name: string): number {
