@@ -1,4 +1,5 @@
 export { checkBody } from "./check.ts";
+export { configJsonSchema, type NamedService } from "./config-keys.ts";
 export { type ConfigUrl, configUrl, fileUrl, type Host } from "./config-url.ts";
 export { type Env, readInteger, readSecret } from "./env.ts";
 export {

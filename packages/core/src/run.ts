@@ -34,6 +34,12 @@ export interface Program {
   readonly commands?: readonly Command[];
 }
 
+/** The command that every program has; it reads no configuration file, but names one. */
+const INIT: Pick<Command, "name" | "summary"> = {
+  name: "init",
+  summary: "write a commented mikcar.yaml, or --config FILE",
+};
+
 /** Runs `mikcar-<name>`, the program of one service. @param moduleUrl `import.meta.url` of its bin, one below the package. */
 export function runService(service: Startable, moduleUrl: string, commands: readonly Command[] = []): Promise<void> {
   const { name, env, summary } = service;
@@ -49,20 +55,21 @@ export async function run(program: Program): Promise<void> {
     if (!isMikcarError(error)) throw error;
     process.stderr.write(`${program.name}: ${error.message}\n`);
     process.exitCode = 1;
+    if (process.connected) process.disconnect(); // a worker would wait for its main process
   }
 }
 
 async function main(program: Program, args: readonly string[]): Promise<void> {
-  const { name, version, offers, commands = [] } = program;
+  const { name, version, offers } = program;
+  const commands = [...(program.commands ?? []), INIT];
   const command = commands.find((known) => known.name === args[0]);
-  const settings = readSettings(
-    command === undefined ? args : args.slice(1),
-    process.env,
-    offers.map((offer) => offer.name),
-  );
+  const rest = command === undefined ? args : args.slice(1);
+  const settings = await readSettings(rest, process.env, offers, command !== INIT);
+  Object.assign(process.env, settings.fromFile); // where backends look for what is theirs
   if (settings.help) return print(helpText(name, offers, commands));
   if (settings.version) return print(version);
-  if (command !== undefined) return command.run(settings.env);
+  if (command === INIT) return init(program, settings);
+  if (command !== undefined) return (command as Command).run(settings.env); // all others can be run
   const chosen = choose(program, settings);
   if (settings.check) return check(chosen, settings);
 
@@ -130,10 +137,16 @@ function tellListening(url: string | undefined, { socketPath, workers }: Setting
   log.info({ url, socket: socketPath, version, ...count }, `listening on ${url ?? socketPath}`);
 }
 
-function choose({ name, offers, commands }: Program, settings: Settings): readonly Offer[] {
+async function init({ name, offers }: Program, { configPath = "mikcar.yaml" }: Settings): Promise<void> {
+  const { writeConfigFile } = await import("./init.ts");
+  writeConfigFile(configPath, name, offers);
+  print(`${configPath} is written; start with: ${name} --config ${configPath}`);
+}
+
+function choose({ name, offers, commands = [] }: Program, settings: Settings): readonly Offer[] {
   if (offers.length === 1) return offers;
   if (settings.chosen.length > 0) return offers.filter((offer) => settings.chosen.includes(offer.name));
-  throw configError(`no service chosen; say which ones, or --all\n\n${helpText(name, offers, commands)}`);
+  throw configError(`no service chosen; say which ones, or --all\n\n${helpText(name, offers, [...commands, INIT])}`);
 }
 
 async function serve(

@@ -2,10 +2,13 @@
 
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { belowEnvironment, readConfigFile } from "./config-file.ts";
+import { configKeys, type NamedService } from "./config-keys.ts";
 import { DEFAULTS } from "./dispatch.ts";
 import { type Env, readSecret } from "./env.ts";
 import { configError } from "./errors.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { type Origin, originsOf } from "./origins.ts";
 import { tracesUrl } from "./otlp.ts";
 import { readTokens } from "./tokens.ts";
 
@@ -15,6 +18,8 @@ export interface Settings {
   readonly help: boolean;
   readonly version: boolean;
   readonly check: boolean;
+  /** Of the configuration file, whether it was read or not. */
+  readonly configPath: string | undefined;
   readonly strict: boolean;
   /** How many processes serve, 1 or more. */
   readonly workers: number;
@@ -37,7 +42,11 @@ export interface Settings {
   readonly metricsPublic: boolean;
   /** Where traces go. */
   readonly tracesUrl: string | undefined;
-  /** The environment with the flags that stand for variables written into it, for the services to read. */
+  /** Variables that the configuration file alone sets. */
+  readonly fromFile: Env;
+  /** Where each setting comes from. */
+  readonly origins: readonly Origin[];
+  /** The environment with the file, and the flags that stand for variables written into it, for the services to read. */
   readonly env: Env;
   /** What is odd but no error: told in the log. */
   readonly warnings: readonly string[];
@@ -57,7 +66,8 @@ const FLAGS = {
   socket: { type: "string", value: "PATH", help: "Unix socket instead of TCP; with --port beside it" },
   "auth-token": { type: "string", value: "TOKEN", help: "ask every call for this token (env SIDECAR_TOKEN)" },
   "no-auth": { type: "boolean", help: "no token, on any address; ignores a token that is set" },
-  workers: { type: "string", value: "N", help: "so many processes serve, 0 for one per core (env MIKCAR_WORKERS)" },
+  workers: { type: "string", value: "N", help: "processes that serve, 0: one per core (env MIKCAR_WORKERS)" },
+  config: { type: "string", value: "FILE", help: "JSON or YAML, below the environment (env MIKCAR_CONFIG)" },
   data: { type: "string", value: "DIR", help: "folder of the embedded backends (env MIKCAR_DATA, ./data)" },
   strict: { type: "boolean", help: "an unset URL is an error (env MIKCAR_STRICT)" },
   "log-level": { type: "string", value: "LEVEL", help: `${LOG_LEVELS.join(", ")} (env LOG_LEVEL)` },
@@ -66,33 +76,48 @@ const FLAGS = {
   version: { type: "boolean", short: "v", help: "the version" },
 } as const satisfies Record<string, Flag>;
 
-/** @throws CONFIG_ERROR naming the flag or variable, what came, and what is known. */
-export function readSettings(args: readonly string[], env: Env, serviceNames: readonly string[]): Settings {
+/** @throws CONFIG_ERROR naming the flag, variable or key, what came, and what is known. */
+export async function readSettings(
+  args: readonly string[],
+  environment: Env,
+  services: readonly NamedService[],
+  readsFile = true,
+): Promise<Settings> {
+  const serviceNames = services.map(({ name }) => name);
   const { values } = parse(args, serviceNames);
   const text = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
   const isSet = (name: string): boolean => values[name] === true;
-  // Many platforms set PORT for every program; beside a socket only the flag asks for TCP as well.
-  const port = text("port") ?? (text("socket") === undefined ? env["PORT"] || undefined : undefined);
+  const configPath = text("config") ?? (environment["MIKCAR_CONFIG"] || undefined);
+  const isToRead = readsFile && !isSet("help") && !isSet("version");
+  const file = isToRead && configPath !== undefined ? await readConfigFile(configPath, services) : undefined;
+  const keys = configKeys(services);
+  const fromFile = file === undefined ? {} : belowEnvironment(file, environment, keys);
+  const env: Env = { ...environment, ...fromFile };
+  const socketPath = text("socket") ?? (env["MIKCAR_SOCKET"] || undefined);
+  // Many platforms set PORT for every program; beside a socket only the flag or the file asks for TCP as well.
+  const port = text("port") ?? (socketPath === undefined ? env["PORT"] || undefined : fromFile["PORT"]);
   const seconds = (name: string, fallbackMs: number): number =>
     number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
-  const noAuth = isSet("no-auth");
+  const noAuth = isSet("no-auth") || file?.noAuth === true;
   const oneToken = text("auth-token") ? checkToken(text("auth-token")) : authToken(env);
   const tokens = readSecret(env, "SIDECAR_TOKENS");
   const scoped = tokens === undefined ? undefined : readTokens(tokens);
+  const chosen = isSet("all") ? serviceNames : serviceNames.filter(isSet);
   const emptyToken =
     oneToken === undefined ? ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "") : undefined;
 
   return {
-    chosen: isSet("all") ? serviceNames : serviceNames.filter(isSet),
+    chosen: chosen.length > 0 ? chosen : (file?.services ?? []),
     help: isSet("help"),
     version: isSet("version"),
     check: isSet("check"),
+    configPath,
     strict: isSet("strict") || boolean(env, "MIKCAR_STRICT"),
     noAuth,
     workers: workerCount(text("workers"), env),
     port: port === undefined ? undefined : portNumber(port, text("port") === undefined ? "PORT" : "--port"),
     host: (text("host") || env["HOST"] || "127.0.0.1").replace(/^\[(.*)\]$/, "$1"),
-    socketPath: text("socket"),
+    socketPath,
     authToken: oneToken,
     hasTokenFlag: Boolean(text("auth-token")),
     tokens,
@@ -105,6 +130,8 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     publicUrl: publicUrl(env["PUBLIC_URL"] ?? ""),
     metricsPublic: boolean(env, "METRICS_PUBLIC"),
     tracesUrl: tracesUrl(env),
+    fromFile,
+    origins: originsOf(keys, { values, environment, fromFile, file, chosen }),
     env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
     warnings: [
       ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),
