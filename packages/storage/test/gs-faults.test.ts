@@ -484,10 +484,10 @@ describe("a listing", () => {
 function bucketOf(keys: readonly string[], areFoldersCounted: boolean): Pick<GcsBucket, "list"> {
   const sorted = keys.toSorted(bytewise);
   return {
-    list: ({ prefix, startOffset, token, delimiter, limit }) => {
+    list: ({ prefix, start, token, delimiter, limit }) => {
       const entries = new Set<string>();
       for (const key of sorted) {
-        if (!key.startsWith(prefix) || bytewise(key, startOffset) < 0) continue;
+        if (!key.startsWith(prefix) || bytewise(key, start) < 0) continue;
         const slash = delimiter === undefined ? -1 : key.indexOf("/", prefix.length);
         entries.add(slash === -1 ? key : key.slice(0, slash + 1));
       }

@@ -27,6 +27,7 @@ function bucketOf(keys: readonly string[], parts: Partial<Bucket> = {}, calls: C
   };
   const written: Outcome = { eTag: "w" };
   return {
+    beginsAnywhere: true,
     head: (key) => Promise.resolve(sorted.includes(key) ? found : undefined),
     open: () => Promise.resolve("absent"),
     write: (_key, bytes) => said(`write ${bytes.length}`, written),
@@ -38,10 +39,10 @@ function bucketOf(keys: readonly string[], parts: Partial<Bucket> = {}, calls: C
     copy: () => said("copy", written),
     remove: (key, eTag) => said(`remove ${key} ${eTag}`, true),
     removeMany: (batch) => said(`remove ${batch.length}`, new Map<string, Error>()),
-    list: ({ prefix, startAfter, token, delimiter, limit }) => {
+    list: ({ prefix, start, token, delimiter, limit }) => {
       const entries = new Set<string>();
       for (const key of sorted) {
-        if (!key.startsWith(prefix) || bytewise(key, token ?? startAfter) <= 0) continue;
+        if (!key.startsWith(prefix) || bytewise(key, token ?? start) <= 0) continue;
         if (token?.endsWith("/") === true && delimiter !== undefined && key.startsWith(token)) continue;
         const slash = delimiter === undefined ? -1 : key.indexOf("/", prefix.length);
         entries.add(slash === -1 ? key : key.slice(0, slash + 1));
@@ -99,10 +100,12 @@ describe("a listing", () => {
         fc.integer({ min: 1, max: 8 }),
         fc.constantFrom("/" as const, undefined),
         fc.constantFrom("", "base/"),
-        async (all, prefix, after, limit, delimiter, base) => {
+        fc.boolean(),
+        async (all, prefix, after, limit, delimiter, base, beginsAnywhere) => {
           const query: ListQuery = { prefix, after, limit, delimiter };
           const bucket = bucketOf(
             [...all.map((each) => base + each), "bas", "base0"].filter((key) => base !== "" || !key.startsWith("bas")),
+            { beginsAnywhere },
           );
 
           expect(await listPage(bucket, base, query)).toEqual(pageOf(all, query));

@@ -41,8 +41,8 @@ export async function listPage(container: Sdk.ContainerClient, place: Place, que
   }
   const folder = cutFolder(below, after, delimiter);
   if (folder !== undefined && !found.has(folder)) {
-    const rest = { prefix: folder.slice(0, -1), after, limit: 1, delimiter: undefined };
-    if ((await listPage(container, place, rest)).objects.length > 0) {
+    const { objects, prefixes } = await listPage(container, place, { ...query, prefix: folder.slice(0, -1), limit: 1 });
+    if (objects.length + prefixes.length > 0) {
       found.set(folder, { path: folder, object: undefined });
     }
   }

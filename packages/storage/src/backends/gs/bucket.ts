@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { unavailable } from "@mikcar/core";
 import type { ObjectHeaders, Slice } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
+import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
 import { lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { batchOf, outcomesOf } from "./batch.ts";
@@ -27,30 +28,6 @@ export type Outcome = { readonly size: number; readonly eTag: string } | "refuse
 /** An upload under way; its path is a secret, which lets write without a login. */
 export interface Session {
   readonly path: string;
-}
-
-/** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
-export interface ListRequest {
-  readonly prefix: string;
-  /** Only keys from this one on. */
-  readonly startOffset: string;
-  /** `next` of the answer before. */
-  readonly token: string | undefined;
-  readonly delimiter: "/" | undefined;
-  /** 1 to 1000. */
-  readonly limit: number;
-}
-
-export interface Listed {
-  readonly objects: readonly {
-    readonly key: string;
-    readonly size: number;
-    readonly lastModified: Date;
-    readonly eTag: string;
-  }[];
-  readonly prefixes: readonly string[];
-  /** Undefined: this was all. */
-  readonly next: string | undefined;
 }
 
 interface ListAnswer {
@@ -221,10 +198,11 @@ export class GcsBucket {
     });
   }
 
-  async list({ prefix, startOffset, token, delimiter, limit }: ListRequest): Promise<Listed> {
+  /** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
+  async list({ prefix, start, token, delimiter, limit }: ListRequest): Promise<Listed> {
     const query = {
       prefix: prefix === "" ? undefined : prefix,
-      startOffset: startOffset === "" ? undefined : startOffset,
+      startOffset: start === "" ? undefined : start,
       delimiter,
       maxResults: limit,
       pageToken: token,

@@ -7,7 +7,8 @@ import type { Client } from "minio";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
-import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "../s3/bucket.ts";
+import type { Listed, ListRequest } from "../cloud/listing.ts";
+import type { Bucket, Found, Opened, Outcome, Source } from "../s3/bucket.ts";
 import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "../s3/headers.ts";
 import { failure, type Place } from "../s3/translate.ts";
@@ -23,6 +24,7 @@ const NOT_REMOVED = { 404: undefined, 409: false, 412: false } as const;
 const LOGIN = "the login in the URL, MINIO_ROOT_USER and MINIO_ROOT_PASSWORD, or AWS_ACCESS_KEY_ID";
 
 export class MinioBucket implements Bucket {
+  readonly beginsAnywhere = false;
   readonly #client: Client;
   readonly #name: string;
   readonly #agent: http.Agent;
@@ -127,8 +129,8 @@ export class MinioBucket implements Bucket {
     );
   }
 
-  async list({ prefix, startAfter, token, delimiter, limit }: ListRequest): Promise<Listed> {
-    const from = token === undefined ? { "start-after": startAfter } : { "continuation-token": token };
+  async list({ prefix, start, token, delimiter, limit }: ListRequest): Promise<Listed> {
+    const from = token === undefined ? { "start-after": start } : { "continuation-token": token };
     const query = {
       "list-type": 2,
       "encoding-type": "url",

@@ -7,8 +7,9 @@ import type * as Presigner from "@aws-sdk/s3-request-presigner";
 import { badRequest, conflict, MikcarError } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
+import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
-import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "./bucket.ts";
+import type { Bucket, Found, Opened, Outcome, Source } from "./bucket.ts";
 import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "./headers.ts";
 import { answerTo, failure } from "./translate.ts";
@@ -38,12 +39,27 @@ export class AwsBucket implements Bucket {
   readonly #presigner: typeof Presigner;
   readonly #client: S3Client;
   readonly #name: string;
+  #isAmazon = false;
 
   constructor({ sdk, presigner }: Libraries, client: S3Client, name: string) {
     this.#sdk = sdk;
     this.#presigner = presigner;
     this.#client = client;
     this.#name = name;
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const { headers } = result.response as { readonly headers?: Readonly<Record<string, string>> };
+        this.#isAmazon = headers?.["server"] === "AmazonS3";
+        return result;
+      },
+      { step: "deserialize", priority: "low" }, // next to the answer as it came
+    );
+  }
+
+  /** Amazon says who it is in each answer, and proxies hide who others are. */
+  get beginsAnywhere(): boolean {
+    return this.#isAmazon;
   }
 
   async head(key: string): Promise<Found | undefined> {
@@ -141,14 +157,14 @@ export class AwsBucket implements Bucket {
     );
   }
 
-  async list({ prefix, startAfter, token, delimiter, limit }: ListRequest): Promise<Listed> {
+  async list({ prefix, start, token, delimiter, limit }: ListRequest): Promise<Listed> {
     const command = new this.#sdk.ListObjectsV2Command({
       Bucket: this.#name,
       EncodingType: "url",
       MaxKeys: limit,
       Prefix: prefix,
       Delimiter: delimiter,
-      ...(token === undefined ? (startAfter === "" ? {} : { StartAfter: startAfter }) : { ContinuationToken: token }),
+      ...(token === undefined ? (start === "" ? {} : { StartAfter: start }) : { ContinuationToken: token }),
     });
     const answer = await this.#send(() => this.#client.send(command));
     if (answer.Name === undefined && answer.KeyCount === undefined)

@@ -62,7 +62,7 @@ export class S3Store implements StorageBackend {
   /** Listing is what a sidecar needs beside reading and writing: without that right, the absent would be forbidden. */
   async ping(): Promise<void> {
     this.#requireOpen();
-    const all = { prefix: this.#base, startAfter: "", token: undefined, delimiter: undefined, limit: 1 };
+    const all = { prefix: this.#base, start: "", token: undefined, delimiter: undefined, limit: 1 };
     await this.#bucket.list(all);
   }
 
