@@ -64,7 +64,7 @@ function bucketOf(keys: readonly string[], parts: Partial<Bucket> = {}, calls: C
 }
 
 function storeOf(bucket: Bucket, copyBytes?: number): S3Store {
-  return new S3Store(bucket, { prefix: "", idleMs: 1000, ...(copyBytes === undefined ? {} : { copyBytes }) });
+  return new S3Store(bucket, { prefix: "", ...(copyBytes === undefined ? {} : { copyBytes }) });
 }
 
 async function* mebibytes(count: number): AsyncGenerator<Buffer> {

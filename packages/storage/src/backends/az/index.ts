@@ -12,6 +12,7 @@ import { configError, type Open, optional, type Preconditions, unavailable } fro
 import type { ListQuery, ObjectHeaders, ObjectInfo, ReadRequest, Slice, StorageBackend } from "../../backend.ts";
 import { Locks } from "../../lock.ts";
 import { bodyOf, Incoming } from "../cloud/body.ts";
+import { heeding } from "../cloud/listing.ts";
 import { type Pin, pin, refused } from "../cloud/pin.ts";
 import { Place } from "../cloud/place.ts";
 import { type Fetched, read, type Wanted } from "../cloud/read.ts";
@@ -113,9 +114,9 @@ class AzureStorage implements StorageBackend {
     return deleteBlobs(this.#container, paths, (path) => this.#blob(path));
   }
 
-  async list(query: ListQuery): ReturnType<StorageBackend["list"]> {
+  async list(query: ListQuery, signal?: AbortSignal): ReturnType<StorageBackend["list"]> {
     this.#requireOpen();
-    return attempt(() => listPage(this.#container, this.#place, query));
+    return heeding(signal, () => attempt(() => listPage(this.#container, this.#place, query, signal)));
   }
 
   async copy(from: string, to: string): ReturnType<StorageBackend["copy"]> {

@@ -1,6 +1,6 @@
 /** Pages of the seam over pages of a store that lists in byte order. */
 
-import { compareUtf8 } from "@mikcar/core";
+import { compareUtf8, MikcarError } from "@mikcar/core";
 import type { ListedObject, ListQuery, Page } from "../../backend.ts";
 import { pathFault } from "../../path.ts";
 
@@ -67,12 +67,12 @@ interface Part {
   readonly isMore: boolean;
 }
 
-/** @param base What all keys begin with: empty, or with a slash at its end. */
-export async function listPage(store: Lister, base: string, query: ListQuery): Promise<Page> {
+/** @param base What all keys begin with: empty, or with a slash at its end. @param signal Stops it between two pages. */
+export async function listPage(store: Lister, base: string, query: ListQuery, signal?: AbortSignal): Promise<Page> {
   const { limit } = query;
   const found = new Map<string, Entry>();
   const room = (): number => Math.max(1, limit - found.size);
-  for await (const { entries, isMore } of parts(store, base, query, room)) {
+  for await (const { entries, isMore } of parts(store, base, query, room, signal)) {
     for (const entry of entries) found.set(entry.path, entry);
     if (found.size > limit || (found.size === limit && isMore)) return pageOf(found, limit);
   }
@@ -90,7 +90,13 @@ function pageOf(found: ReadonlyMap<string, Entry>, limit: number): Page {
 }
 
 /** All there is, as it comes. @param room How many entries are still wanted. */
-async function* parts(store: Lister, base: string, query: ListQuery, room: () => number): AsyncGenerator<Part> {
+async function* parts(
+  store: Lister,
+  base: string,
+  query: ListQuery,
+  room: () => number,
+  signal?: AbortSignal,
+): AsyncGenerator<Part> {
   const { delimiter } = query;
   const prefix = base + (query.prefix === "" ? "" : `${query.prefix}/`);
   const after = query.after === undefined || query.after === "" ? "" : base + query.after.toWellFormed();
@@ -103,7 +109,7 @@ async function* parts(store: Lister, base: string, query: ListQuery, room: () =>
   if (folder !== undefined && folder !== after) {
     const path = folder.slice(base.length);
     const inside = { ...query, prefix: path.slice(0, -1) };
-    if (pathFault(inside.prefix) === undefined && (await hasEntry(parts(store, base, inside, () => 1))))
+    if (pathFault(inside.prefix) === undefined && (await hasEntry(parts(store, base, inside, () => 1, signal))))
       yield { entries: [{ path, object: undefined }], isMore: false };
   }
 
@@ -129,10 +135,13 @@ async function* parts(store: Lister, base: string, query: ListQuery, room: () =>
         isMore: false,
       };
     }
+    const tokens = new Set<string>();
     let token: string | undefined;
     do {
+      signal?.throwIfAborted();
       const listed: Listed = await store.list({ ...step, token, delimiter, limit: Math.min(PAGE, room()) });
       token = listed.next;
+      if (token !== undefined && !isNew(tokens, token)) throw circular();
       const entries = [
         ...listed.objects.flatMap((object) => entryOf(object.key, object)),
         ...listed.prefixes.flatMap((each) => entryOf(each)),
@@ -200,4 +209,24 @@ function clip(text: string): string {
     .subarray(0, MAX_KEY_BYTES)
     .toString()
     .replace(/\ufffd+$/, ""); // half a character
+}
+
+/** Remembers it. */
+export function isNew(tokens: Set<string>, token: string): boolean {
+  return tokens.size < tokens.add(token).size;
+}
+
+/** Of a store that gives a token for the next page that it has given before. */
+export function circular(): Error {
+  return new MikcarError("BAD_GATEWAY", "a listing goes round in circles: look whether this is the store");
+}
+
+/** @throws why it was given up, when it was: client libraries tell of that in their own ways. */
+export async function heeding<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
 }

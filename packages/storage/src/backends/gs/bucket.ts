@@ -12,7 +12,7 @@ import { lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { batchOf, outcomesOf } from "./batch.ts";
 import { toWire } from "./headers.ts";
 import type { Request, Requests } from "./requests.ts";
-import { type Found, foundOf, foundOfHeaders, inSeconds, type Resource, writtenOf } from "./resource.ts";
+import { type Found, foundOf, foundOfHeaders, listedOf, stepOf, writtenOf } from "./resource.ts";
 import { isBucketGone } from "./translate.ts";
 
 export interface Opened {
@@ -28,18 +28,6 @@ export type Outcome = { readonly size: number; readonly eTag: string } | "refuse
 /** An upload under way; its path is a secret, which lets write without a login. */
 export interface Session {
   readonly path: string;
-}
-
-interface ListAnswer {
-  readonly items?: readonly Resource[];
-  readonly prefixes?: readonly string[];
-  readonly nextPageToken?: string;
-}
-
-interface RewriteAnswer {
-  readonly done: boolean;
-  readonly rewriteToken?: string;
-  readonly resource?: Resource;
 }
 
 /** Of one answer, where bytes are copied at all: so none takes long. */
@@ -60,7 +48,7 @@ export class GcsBucket {
   async head(key: string): Promise<Found | undefined> {
     const query = { fields: "size,generation,updated,contentType,cacheControl,metadata" };
     const answer = await this.#ask({ method: "GET", path: this.#at(key), query }, { 404: undefined });
-    return answer === undefined ? undefined : foundOf(await this.#json<Resource>(answer));
+    return answer === undefined ? undefined : this.#requests.json(answer, foundOf);
   }
 
   /** `Accept-Encoding` keeps Google from unpacking what others have stored as gzip: the bytes are those that are counted. */
@@ -89,7 +77,6 @@ export class GcsBucket {
       answer.destroy(); // emulators do not look at the condition
       return "other";
     }
-    answer.socket.setTimeout(0); // from here on it is the reader who may be slow
     return { found, slice, stream: answer };
   }
 
@@ -165,9 +152,9 @@ export class GcsBucket {
       const answers = { 404: undefined, 412: "refused" } as const;
       const answer = await this.#ask({ method: "POST", path, query }, answers);
       if (typeof answer !== "object") return answer;
-      const { done, resource = {}, rewriteToken: next } = await this.#json<RewriteAnswer>(answer);
-      if (done) return writtenOf(resource);
-      rewriteToken = next;
+      const step = await this.#requests.json(answer, stepOf);
+      if (typeof step === "object") return step;
+      rewriteToken = step;
     }
   }
 
@@ -199,7 +186,7 @@ export class GcsBucket {
   }
 
   /** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
-  async list({ prefix, start, token, delimiter, limit }: ListRequest): Promise<Listed> {
+  async list({ prefix, start, token, delimiter, limit }: ListRequest, signal?: AbortSignal): Promise<Listed> {
     const query = {
       prefix: prefix === "" ? undefined : prefix,
       startOffset: start === "" ? undefined : start,
@@ -208,14 +195,8 @@ export class GcsBucket {
       pageToken: token,
       fields: "items(name,size,updated,generation),prefixes,nextPageToken",
     };
-    const answer = await this.#ask<never>({ method: "GET", path: this.#objects, query }, {});
-    const { items = [], prefixes = [], nextPageToken } = await this.#json<ListAnswer>(answer);
-    const objects = items.map(({ name = "", updated, ...resource }) => ({
-      key: name,
-      lastModified: inSeconds(updated),
-      ...writtenOf(resource),
-    }));
-    return { objects, prefixes, next: nextPageToken === "" ? undefined : nextPageToken };
+    const answer = await this.#ask<never>({ method: "GET", path: this.#objects, query, signal }, {});
+    return this.#requests.json(answer, listedOf);
   }
 
   translate(error: unknown): Error {
@@ -237,16 +218,7 @@ export class GcsBucket {
   }
 
   async #outcome(answer: IncomingMessage | "refused"): Promise<Outcome> {
-    return answer === "refused" ? answer : writtenOf(await this.#json<Resource>(answer));
-  }
-
-  async #json<T>(response: IncomingMessage): Promise<T> {
-    const text = await this.#requests.text(response);
-    try {
-      return JSON.parse(text) as T;
-    } catch {
-      throw unavailable(`gs://${this.#name}: an answer is no JSON: ${text.slice(0, 100)}`);
-    }
+    return answer === "refused" ? answer : this.#requests.json(answer, writtenOf);
   }
 
   #at(key: string): string {

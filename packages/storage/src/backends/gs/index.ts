@@ -49,7 +49,7 @@ export const open: Open<StorageBackend> = async (url) => {
   const login = isKnown ? new Login(makeStorage, { bucket, place, waitMs: idleMs }) : undefined;
   const agent = agentFor(endpoint.protocol === "https:", { idleMs, ...(ca === undefined ? {} : { ca }) });
   const requests = new Requests({ endpoint, agent, login, project, place, idleMs });
-  return new GcsStore(new GcsBucket(requests, bucket), { login, prefix, idleMs });
+  return new GcsStore(new GcsBucket(requests, bucket), { login, prefix });
 };
 
 function endpointOf(url: ConfigUrl): URL {

@@ -17,6 +17,7 @@ import type {
 import { requireHolds } from "../../conditional.ts";
 import { Locks } from "../../lock.ts";
 import { bodyOf } from "../cloud/body.ts";
+import { heeding } from "../cloud/listing.ts";
 import { pin, refused } from "../cloud/pin.ts";
 import { type Fetched, read, type Reader, type Wanted } from "../cloud/read.ts";
 import type { GcsBucket } from "./bucket.ts";
@@ -36,15 +37,12 @@ export interface StoreOptions {
   readonly login: Login | undefined;
   /** What all keys begin with: segments without a slash at either end, or nothing. */
   readonly prefix: string;
-  /** How long to wait for bytes. */
-  readonly idleMs: number;
 }
 
 export class GcsStore implements StorageBackend {
   readonly #bucket: GcsBucket;
   readonly #login: Login | undefined;
   readonly #base: string;
-  readonly #idleMs: number;
   readonly #locks = new Locks();
   readonly #reader: Reader = {
     head: (path) => this.head(path),
@@ -52,11 +50,10 @@ export class GcsStore implements StorageBackend {
   };
   #isClosed = false;
 
-  constructor(bucket: GcsBucket, { login, prefix, idleMs }: StoreOptions) {
+  constructor(bucket: GcsBucket, { login, prefix }: StoreOptions) {
     this.#bucket = bucket;
     this.#login = login;
     this.#base = prefix === "" ? "" : `${prefix}/`;
-    this.#idleMs = idleMs;
   }
 
   /** Listing is what a sidecar needs beside reading and writing: without that right, the absent would be forbidden. */
@@ -115,9 +112,9 @@ export class GcsStore implements StorageBackend {
     };
   }
 
-  async list(query: ListQuery): Promise<Page> {
+  async list(query: ListQuery, signal?: AbortSignal): Promise<Page> {
     this.#requireOpen();
-    return listPage(this.#bucket, this.#base, query);
+    return heeding(signal, () => listPage(this.#bucket, this.#base, query, signal));
   }
 
   async copy(from: string, to: string): Promise<Written | undefined> {
@@ -160,7 +157,7 @@ export class GcsStore implements StorageBackend {
     const opened = await this.#bucket.open(this.#key(path), wanted);
     if (typeof opened === "string") return opened;
     const { found, slice, stream } = opened;
-    const body = bodyOf(stream, (error) => this.#bucket.translate(error), this.#idleMs);
+    const body = bodyOf(stream, (error) => this.#bucket.translate(error));
     return { info: { path, ...found }, slice, body };
   }
 

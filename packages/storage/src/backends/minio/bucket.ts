@@ -12,7 +12,7 @@ import type { Bucket, Found, Opened, Outcome, Source } from "../s3/bucket.ts";
 import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "../s3/headers.ts";
 import { failure, type Place } from "../s3/translate.ts";
-import { readText, Requests } from "./requests.ts";
+import { Requests } from "./requests.ts";
 import { blocks, escape, text } from "./xml.ts";
 
 const META = "x-amz-meta-";
@@ -85,7 +85,7 @@ export class MinioBucket implements Bucket {
     };
     const response = await this.#requests.ask({ method: "PUT", key, query, headers }, { 412: undefined });
     if (response === undefined) throw conflict("the object was written while it was copied; send the call again");
-    return text(this.#checked(await readText(response)), "ETag");
+    return text(this.#checked(await this.#requests.text(response)), "ETag");
   }
 
   async finish(key: string, upload: string, tags: readonly string[], pin: Pin | undefined): Promise<Outcome> {
@@ -129,7 +129,7 @@ export class MinioBucket implements Bucket {
     );
   }
 
-  async list({ prefix, start, token, delimiter, limit }: ListRequest): Promise<Listed> {
+  async list({ prefix, start, token, delimiter, limit }: ListRequest, signal?: AbortSignal): Promise<Listed> {
     const from = token === undefined ? { "start-after": start } : { "continuation-token": token };
     const query = {
       "list-type": 2,
@@ -139,7 +139,7 @@ export class MinioBucket implements Bucket {
       delimiter: delimiter ?? "",
       ...from,
     };
-    const xml = await this.#read({ method: "GET", query });
+    const xml = await this.#read({ method: "GET", query, signal });
     if (!xml.includes("<ListBucketResult"))
       throw new MikcarError("BAD_GATEWAY", "the answer to a listing is none: look whether this is the server");
     return {
@@ -173,12 +173,12 @@ export class MinioBucket implements Bucket {
   }
 
   async #read(request: Parameters<Requests["send"]>[0]): Promise<string> {
-    return readText(await this.#requests.send(request));
+    return this.#requests.text(await this.#requests.send(request));
   }
 
   async #written(response: http.IncomingMessage | "refused" | "busy"): Promise<Outcome> {
     if (typeof response === "string") return response;
-    return { eTag: bareTag(text(this.#checked(await readText(response)), "ETag")) };
+    return { eTag: bareTag(text(this.#checked(await this.#requests.text(response)), "ETag")) };
   }
 
   /** A long answer begins before the server knows how it ends. @throws what it says then. */

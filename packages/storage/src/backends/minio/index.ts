@@ -53,7 +53,7 @@ export const open: Open<StorageBackend> = async (url, warn = () => undefined) =>
     transportAgent: agent,
     retryOptions: { disableRetry: true }, // it prints each; `requests.ts` tries again
   });
-  return new S3Store(new MinioBucket(client, bucket, agent), { prefix, idleMs });
+  return new S3Store(new MinioBucket(client, bucket, agent), { prefix });
 };
 
 function loginOf(url: ConfigUrl): Login | undefined {

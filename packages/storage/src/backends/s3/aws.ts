@@ -157,7 +157,7 @@ export class AwsBucket implements Bucket {
     );
   }
 
-  async list({ prefix, start, token, delimiter, limit }: ListRequest): Promise<Listed> {
+  async list({ prefix, start, token, delimiter, limit }: ListRequest, abortSignal?: AbortSignal): Promise<Listed> {
     const command = new this.#sdk.ListObjectsV2Command({
       Bucket: this.#name,
       EncodingType: "url",
@@ -166,7 +166,8 @@ export class AwsBucket implements Bucket {
       Delimiter: delimiter,
       ...(token === undefined ? (start === "" ? {} : { StartAfter: start }) : { ContinuationToken: token }),
     });
-    const answer = await this.#send(() => this.#client.send(command));
+    const options = abortSignal === undefined ? {} : { abortSignal };
+    const answer = await this.#send(() => this.#client.send(command, options));
     if (answer.Name === undefined && answer.KeyCount === undefined)
       throw new MikcarError("BAD_GATEWAY", "the answer to a listing is none: look whether this is the server");
     const decoded = answer.EncodingType === "url" ? decodeKey : (text: string) => text;

@@ -50,7 +50,7 @@ export interface Bucket {
   /** Up to 1000 in one call. @returns Those that are still there, and why. */
   removeMany(keys: readonly string[]): Promise<ReadonlyMap<string, Error>>;
   /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
-  list(request: ListRequest): Promise<Listed>;
+  list(request: ListRequest, signal?: AbortSignal): Promise<Listed>;
   presign(method: "GET" | "PUT", key: string, expiresAt: Date): Promise<string>;
   /** Of a body that breaks off. */
   translate(error: unknown): Error;

@@ -38,7 +38,7 @@ export const open: Open<StorageBackend> = async (url) => {
       httpsAgent: agentFor(true, { idleMs, ...(ca === undefined ? {} : { ca }) }),
     },
   });
-  return new S3Store(new AwsBucket({ sdk, presigner }, client, url.host), { prefix, idleMs });
+  return new S3Store(new AwsBucket({ sdk, presigner }, client, url.host), { prefix });
 };
 
 function placeOf(url: ConfigUrl): S3ClientConfig {

@@ -7,14 +7,14 @@ import type { Bucket } from "./bucket.ts";
 const LAST = "\u{10ffff}";
 
 /** @param base What all keys begin with: empty, or with a slash at its end. */
-export function listPage(bucket: Bucket, base: string, query: ListQuery): Promise<Page> {
+export function listPage(bucket: Bucket, base: string, query: ListQuery, signal?: AbortSignal): Promise<Page> {
   const isByFolder = !bucket.beginsAnywhere;
   const lister = {
-    list: (request: Parameters<Bucket["list"]>[0]) => bucket.list(request),
+    list: (request: Parameters<Bucket["list"]>[0]) => bucket.list(request, signal),
     after: (key: string) => key,
     // `0` is the character after the slash.
     behind: (folder: string) => (isByFolder ? `${folder.slice(0, -1)}0` : folder + LAST),
     isByFolder,
   };
-  return pageOver(lister, base, query);
+  return pageOver(lister, base, query, signal);
 }

@@ -18,6 +18,7 @@ import { deleteEach } from "../../batch.ts";
 import { requireHolds } from "../../conditional.ts";
 import { Locks } from "../../lock.ts";
 import { bodyOf } from "../cloud/body.ts";
+import { heeding } from "../cloud/listing.ts";
 import { pin, refused } from "../cloud/pin.ts";
 import { decodeAll } from "../cloud/words.ts";
 import { type Fetched, read, type Reader, type Wanted } from "../cloud/read.ts";
@@ -34,8 +35,6 @@ const DELETES = 1000; // the most in one call
 export interface StoreOptions {
   /** What all keys begin with: segments without a slash at either end, or nothing. */
   readonly prefix: string;
-  /** How long to wait for bytes. */
-  readonly idleMs: number;
   /** Larger objects are copied in parts of this size, so that no answer takes long. */
   readonly copyBytes?: number;
 }
@@ -43,7 +42,6 @@ export interface StoreOptions {
 export class S3Store implements StorageBackend {
   readonly #bucket: Bucket;
   readonly #base: string;
-  readonly #idleMs: number;
   readonly #copyBytes: number;
   readonly #locks = new Locks();
   readonly #reader: Reader = {
@@ -52,10 +50,9 @@ export class S3Store implements StorageBackend {
   };
   #isClosed = false;
 
-  constructor(bucket: Bucket, { prefix, idleMs, copyBytes = 512 * 1024 * 1024 }: StoreOptions) {
+  constructor(bucket: Bucket, { prefix, copyBytes = 512 * 1024 * 1024 }: StoreOptions) {
     this.#bucket = bucket;
     this.#base = prefix === "" ? "" : `${prefix}/`;
-    this.#idleMs = idleMs;
     this.#copyBytes = copyBytes;
   }
 
@@ -125,9 +122,9 @@ export class S3Store implements StorageBackend {
     return { deleted: present.length - (failed.length - errors.length), errors: failed };
   }
 
-  async list(query: ListQuery): Promise<Page> {
+  async list(query: ListQuery, signal?: AbortSignal): Promise<Page> {
     this.#requireOpen();
-    return listPage(this.#bucket, this.#base, query);
+    return heeding(signal, () => listPage(this.#bucket, this.#base, query, signal));
   }
 
   async copy(from: string, to: string): Promise<Written | undefined> {
@@ -169,7 +166,7 @@ export class S3Store implements StorageBackend {
     const opened = await this.#bucket.open(this.#key(path), wanted);
     if (typeof opened === "string") return opened;
     const { found, slice, stream } = opened;
-    const body = bodyOf(stream, (error) => this.#bucket.translate(error), this.#idleMs);
+    const body = bodyOf(stream, (error) => this.#bucket.translate(error));
     return { info: infoOf(path, found), slice, body };
   }
 
