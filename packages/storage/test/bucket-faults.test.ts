@@ -42,7 +42,7 @@ describe.each(CLIENTS)("$name", ({ name, open }) => {
       if (line.startsWith("HEAD")) response.writeHead(line.includes("absent") ? 404 : 200, HEAD).end();
       else {
         const error = "<Error><Key>a &amp; b</Key><Code>AccessDenied</Code><Message>no</Message></Error>";
-        xml(response, 200, `<DeleteResult>${error}</DeleteResult>`);
+        xml(response, 200, `<DeleteResult><Deleted><Key>c&lt;d&gt;</Key></Deleted>${error}</DeleteResult>`);
       }
     });
 

@@ -10,7 +10,7 @@ import type { GcsBucket } from "../src/backends/gs/bucket.ts";
 import { listPage } from "../src/backends/gs/listing.ts";
 import { byteString, page } from "../src/listing.ts";
 import { pathFault } from "../src/path.ts";
-import { broken, PLAIN, put, read, stream, text } from "./contract.ts";
+import { broken, list, PLAIN, put, read, stream, text } from "./contract.ts";
 import { type FakeBucket, type Heard, type Say, startFakeBucket } from "./fake-bucket.ts";
 
 const RUNS = process.env["MIKCAR_TEST_LONG"] === "1" ? 50_000 : 2000;
@@ -189,6 +189,24 @@ describe("requests", () => {
     expect(await storage.copy("x", "y")).toEqual({ size: 5, eTag: "9" });
 
     expect(lines()).toHaveLength(3);
+  });
+
+  it.each([
+    "null",
+    "5",
+    "[]",
+    '"x"',
+    "{",
+    '{"items":5}',
+    '{"items":[null]}',
+    '{"items":[{"name":5}]}',
+    '{"prefixes":5}',
+  ])("take no %s for an answer of Google's", async (answer) => {
+    await start((response) => void response.end(answer));
+
+    await expect(list(storage)).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+    await expect(storage.head("x")).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+    await expect(put(storage, "x")).rejects.toMatchObject({ code: "BAD_GATEWAY" });
   });
 
   it.each([{}, { done: false }, { done: true }, { done: "no" }])(

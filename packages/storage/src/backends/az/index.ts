@@ -23,7 +23,7 @@ import { listPage } from "./listing.ts";
 import { checkName, isContainer, metadataOf } from "./names.ts";
 import { Signer } from "./sign.ts";
 import { attempt, isAbsent, isOther, isRefused, translate } from "./translate.ts";
-import { bareTag } from "../cloud/headers.ts";
+import { tagOf } from "../cloud/headers.ts";
 import { sendOptions, upload } from "./upload.ts";
 
 export const open: Open<StorageBackend> = async (url) => {
@@ -210,7 +210,7 @@ function infoOf(
     path,
     size,
     lastModified,
-    eTag: bareTag(etag),
+    eTag: tagOf(etag),
     contentType,
     ...(cacheControl === undefined || cacheControl === "" ? {} : { cacheControl }),
     metadata: metadataOf(metadata),

@@ -35,6 +35,16 @@ function stalled(ms: number): Error {
   return Object.assign(new Error(`no bytes came for ${ms} ms`), { code: "EIDLE" });
 }
 
+/** What `work` makes of the headers of a body; when it throws, nobody will read that. */
+export function keeping<T>(stream: Readable, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+}
+
 /** `length` bytes of `body` after the first `skip`; the rest is not waited for. */
 export async function* cut(body: AsyncIterable<Buffer>, skip: number, length: number): AsyncGenerator<Buffer> {
   let from = skip;

@@ -8,6 +8,8 @@ import type { ObjectHeaders, Slice } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
+import { keeping } from "../cloud/body.ts";
+import { foreign } from "../cloud/foreign.ts";
 import { lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { batchOf, outcomesOf } from "./batch.ts";
 import { toWire } from "./headers.ts";
@@ -68,16 +70,14 @@ export class GcsBucket {
     const answer = await this.#ask(request, answers);
     if (typeof answer === "string") return answer;
     const { headers } = answer;
-    const told = headers["x-goog-stored-content-length"] ?? headers["content-length"];
-    if (told === undefined) answer.destroy();
-    const length = lengthOf(String(told ?? ""));
-    const { slice, size } = sliceOf(headers["content-range"], length);
-    const found = foundOfHeaders(headers, size);
-    if (ifMatch !== undefined && found.eTag !== ifMatch) {
-      answer.destroy(); // emulators do not look at the condition
-      return "other";
-    }
-    return { found, slice, stream: answer };
+    const opened = keeping(answer, () => {
+      const length = lengthOf(String(headers["x-goog-stored-content-length"] ?? headers["content-length"] ?? ""));
+      const { slice, size } = sliceOf(headers["content-range"], length);
+      return { found: foundOfHeaders(headers, size), slice, stream: answer };
+    });
+    if (ifMatch === undefined || opened.found.eTag === ifMatch) return opened;
+    answer.destroy(); // emulators do not look at the condition
+    return "other";
   }
 
   /** In one request, headers and bytes together. */
@@ -112,7 +112,7 @@ export class GcsBucket {
     const { location } = answer.headers;
     await this.#requests.text(answer);
     const url = URL.parse(location ?? "");
-    if (url === null) throw unavailable("Google Cloud Storage began an upload, and did not tell where it goes");
+    if (url === null) throw foreign("the answer to an upload does not tell where it goes");
     return { path: url.pathname + url.search }; // an emulator may know itself by another name
   }
 
@@ -163,7 +163,8 @@ export class GcsBucket {
     const request: Request = { method: "DELETE", path: this.#at(key), query: { ifGenerationMatch: eTag } };
     const answer = await this.#ask(request, { 404: "absent", 412: "refused" } as const);
     if (typeof answer === "string") return answer;
-    await this.#requests.text(answer);
+    if (answer.statusCode === 204) await this.#requests.text(answer);
+    else await this.#requests.json(answer, () => undefined); // as emulators do
     return "removed";
   }
 

@@ -89,7 +89,9 @@ export class Requests {
   async json<A, T>(response: http.IncomingMessage, read: (answer: A) => T): Promise<T> {
     const text = await this.text(response);
     try {
-      return read(JSON.parse(text) as A);
+      const answer: unknown = JSON.parse(text);
+      if (typeof answer !== "object" || Array.isArray(answer)) throw new TypeError("no object");
+      return read(answer as A);
     } catch (cause) {
       throw foreign(`${this.#options.place}: an answer is not Google's`, { cause });
     }

@@ -2,6 +2,7 @@
 
 import type { IncomingHttpHeaders } from "node:http";
 import type { ObjectInfo, Written } from "../../backend.ts";
+import { tagOf } from "../cloud/headers.ts";
 import type { Listed } from "../cloud/listing.ts";
 import { cacheControlOf, metadataOf, metadataOfHeaders } from "./headers.ts";
 
@@ -68,7 +69,7 @@ export function foundOf({ updated, contentType = "", cacheControl, metadata = {}
 export function foundOfHeaders(headers: IncomingHttpHeaders, size: number): Found {
   return {
     size,
-    eTag: String(headers["x-goog-generation"] ?? ""),
+    eTag: tagOf(headers["x-goog-generation"]),
     lastModified: inSeconds(headers["last-modified"]),
     contentType: headers["content-type"] ?? NO_TYPE,
     ...cacheControlOf(headers["cache-control"], true),

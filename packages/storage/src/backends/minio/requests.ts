@@ -24,8 +24,10 @@ type Answers<A> = Readonly<Record<string, A>>;
 const EMPTY = Buffer.alloc(0);
 const MAX_ATTEMPTS = 3;
 const BACKOFF_MS = 100;
-/** The client hands out answers with these; it tells of 408, 429 and most 5xx by their number alone. */
-const ANSWERS = [200, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 409, 411, 412, 413, 416, 507];
+/** Of these the client tells by their number alone, and reads no answer. */
+const UNREAD = [408, 429, 499, 500, 502, 503, 504, 520];
+/** All others it hands out. Those that it does not know it would wait for for ever. */
+const ANSWERS = Array.from({ length: 400 }, (_, index) => 200 + index).filter((status) => !UNREAD.includes(status));
 const UNHEARD = /Retryable HTTP status: (\d+)/;
 /** Of the request that is made: the client passes none on. */
 const signals = new AsyncLocalStorage<AbortSignal | undefined>();
@@ -109,7 +111,7 @@ export class Requests {
 export function transportOf(isTls: boolean, idleMs: number): NonNullable<ClientOptions["transport"]> {
   const request = (options: http.RequestOptions, answer: (response: http.IncomingMessage) => void) => {
     const sent = (isTls ? https : http).request({ ...options, signal: signals.getStore() }, (response) => {
-      if (!ANSWERS.includes(response.statusCode ?? 0)) response.resume(); // the client does not read it
+      if (UNREAD.includes(response.statusCode ?? 0)) response.resume();
       answer(response);
     });
     const late = setTimeout(() => void sent.destroy(noConnection(idleMs)), idleMs);

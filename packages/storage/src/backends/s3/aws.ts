@@ -4,13 +4,15 @@ import type { IncomingMessage } from "node:http";
 import type * as Sdk from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type * as Presigner from "@aws-sdk/s3-request-presigner";
-import { badRequest, conflict, MikcarError } from "@mikcar/core";
+import { badRequest, conflict } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
 import type { Bucket, Found, Opened, Outcome, Source } from "./bucket.ts";
-import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
+import { keeping } from "../cloud/body.ts";
+import { foreign } from "../cloud/foreign.ts";
+import { bareTag, lengthOf, rangeHeader, sliceOf, tagOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "./headers.ts";
 import { answerTo, failure } from "./translate.ts";
 
@@ -78,25 +80,28 @@ export class AwsBucket implements Bucket {
     const answer = await this.#ask(UNREAD, () => this.#client.send(command));
     if (typeof answer === "string") return answer;
     const stream = answer.Body as IncomingMessage; // as it is in Node, with methods of the SDK
-    if (answer.ContentLength === undefined) stream.destroy();
-    const { slice, size } = sliceOf(answer.ContentRange, lengthOf(answer.ContentLength));
-    return { found: foundOf(answer, size), slice, stream };
+    return keeping(stream, () => {
+      const { slice, size } = sliceOf(answer.ContentRange, lengthOf(answer.ContentLength));
+      return { found: foundOf(answer, size), slice, stream };
+    });
   }
 
   async write(key: string, bytes: Buffer, headers: ObjectHeaders, pin: Pin | undefined): Promise<Outcome> {
     const command = new this.#sdk.PutObjectCommand({ ...this.#at(key), Body: bytes, ...sent(headers), ...pinned(pin) });
     const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
-    return typeof answer === "string" ? answer : { eTag: bareTag(answer.ETag) };
+    return typeof answer === "string" ? answer : { eTag: tagOf(answer.ETag) };
   }
 
   async begin(key: string, headers: ObjectHeaders): Promise<string> {
     const command = new this.#sdk.CreateMultipartUploadCommand({ ...this.#at(key), ...sent(headers) });
-    return (await this.#send(() => this.#client.send(command))).UploadId ?? "";
+    const { UploadId = "" } = await this.#send(() => this.#client.send(command));
+    if (UploadId === "") throw foreign("the answer to an upload has no id of it");
+    return UploadId;
   }
 
   async writePart(key: string, upload: string, number: number, bytes: Buffer): Promise<string> {
     const part = { ...this.#at(key), UploadId: upload, PartNumber: number, Body: bytes };
-    return (await this.#send(() => this.#client.send(new this.#sdk.UploadPartCommand(part)))).ETag ?? "";
+    return tagOf((await this.#send(() => this.#client.send(new this.#sdk.UploadPartCommand(part)))).ETag);
   }
 
   async copyPart(key: string, upload: string, number: number, source: Source): Promise<string> {
@@ -110,7 +115,7 @@ export class AwsBucket implements Bucket {
     });
     const answer = await this.#ask({ 412: undefined }, () => this.#client.send(command));
     if (answer === undefined) throw conflict("the object was written while it was copied; send the call again");
-    return answer.CopyPartResult?.ETag ?? "";
+    return tagOf(answer.CopyPartResult?.ETag);
   }
 
   async finish(key: string, upload: string, tags: readonly string[], pin: Pin | undefined): Promise<Outcome> {
@@ -122,7 +127,7 @@ export class AwsBucket implements Bucket {
       ...pinned(pin),
     });
     const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
-    return typeof answer === "string" ? answer : { eTag: bareTag(answer.ETag) };
+    return typeof answer === "string" ? answer : { eTag: tagOf(answer.ETag) };
   }
 
   async abort(key: string, upload: string): Promise<void> {
@@ -137,7 +142,7 @@ export class AwsBucket implements Bucket {
       CopySourceIfMatch: `"${eTag}"`,
     });
     const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
-    return typeof answer === "string" ? answer : { eTag: bareTag(answer.CopyObjectResult?.ETag) };
+    return typeof answer === "string" ? answer : { eTag: tagOf(answer.CopyObjectResult?.ETag) };
   }
 
   async remove(key: string, eTag?: string): Promise<boolean> {
@@ -145,13 +150,17 @@ export class AwsBucket implements Bucket {
       ...this.#at(key),
       ...(eTag === undefined ? {} : { IfMatch: `"${eTag}"` }),
     });
-    return (await this.#ask(NOT_REMOVED, () => this.#client.send(command))) !== false;
+    const answer = await this.#ask(NOT_REMOVED, () => this.#client.send(command));
+    if (answer !== undefined && answer !== false && answer.$metadata.httpStatusCode !== 204)
+      throw foreign("the answer to a delete is none");
+    return answer !== false;
   }
 
   async removeMany(keys: readonly string[]): Promise<ReadonlyMap<string, Error>> {
-    const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+    const Delete = { Objects: keys.map((Key) => ({ Key })) }; // not quietly, as the SDK makes the same of a page in HTML
     const command = new this.#sdk.DeleteObjectsCommand({ Bucket: this.#name, Delete });
-    const { Errors = [] } = await this.#send(() => this.#client.send(command));
+    const { Deleted = [], Errors = [] } = await this.#send(() => this.#client.send(command));
+    if (Deleted.length + Errors.length < keys.length) throw foreign("the answer to a delete does not name all objects");
     return new Map(
       Errors.map(({ Key = "", Code = "Error", Message = "" }) => [Key, this.#failure(Code, Message, 400)] as const),
     );
@@ -168,8 +177,7 @@ export class AwsBucket implements Bucket {
     });
     const options = abortSignal === undefined ? {} : { abortSignal };
     const answer = await this.#send(() => this.#client.send(command, options));
-    if (answer.Name === undefined && answer.KeyCount === undefined)
-      throw new MikcarError("BAD_GATEWAY", "the answer to a listing is none: look whether this is the server");
+    if (answer.Name === undefined && answer.KeyCount === undefined) throw foreign("the answer to a listing is none");
     const decoded = answer.EncodingType === "url" ? decodeKey : (text: string) => text;
     return {
       objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified, ETag }) => ({
@@ -242,7 +250,7 @@ function foundOf({ ETag, LastModified, ContentType, CacheControl, Metadata }: Aw
   return {
     size,
     lastModified: inSeconds(LastModified),
-    eTag: bareTag(ETag),
+    eTag: tagOf(ETag),
     contentType: ContentType ?? "application/octet-stream",
     ...(CacheControl === undefined || CacheControl === "" ? {} : { cacheControl: CacheControl }),
     metadata: Metadata ?? {},

@@ -1,6 +1,6 @@
 /** Storage in a bucket, whichever client library speaks to it. */
 
-import { badRequest, conflict, MikcarError, type Preconditions, unavailable } from "@mikcar/core";
+import { badRequest, conflict, type Preconditions, unavailable } from "@mikcar/core";
 import type {
   DeleteReport,
   FoundObject,
@@ -89,7 +89,7 @@ export class S3Store implements StorageBackend {
     const held = await pin(conditions, () => this.head(path));
     const { size, outcome } = await upload(this.#bucket, key, body, kept, held);
     if (typeof outcome === "string") return refused(conditions, () => this.head(path));
-    return { size, eTag: known(outcome.eTag) };
+    return { size, eTag: outcome.eTag };
   }
 
   /** The protocol answers alike whether there was something, so it is asked first. */
@@ -157,7 +157,7 @@ export class S3Store implements StorageBackend {
         size > this.#copyBytes
           ? await copyInParts(this.#bucket, { key: source, size, eTag, headers: found }, target, this.#copyBytes)
           : await this.#bucket.copy(source, target, eTag);
-      if (typeof outcome === "object") return { eTag, written: { size, eTag: known(outcome.eTag) } };
+      if (typeof outcome === "object") return { eTag, written: { size, eTag: outcome.eTag } };
     }
     throw conflict(`${from} was written ${MAX_ATTEMPTS} times while it was about to be copied; send the call again`);
   }
@@ -191,12 +191,6 @@ export class S3Store implements StorageBackend {
   #requireOpen(): void {
     if (this.#isClosed) throw unavailable("the storage backend is closed");
   }
-}
-
-/** A success without one comes from something else than the store: a page that asks for a login, say. */
-function known(eTag: string): string {
-  if (eTag !== "") return eTag;
-  throw new MikcarError("BAD_GATEWAY", "the answer to a write has no entity tag: look whether this is the server");
 }
 
 function infoOf(path: string, found: Found): ObjectInfo {
