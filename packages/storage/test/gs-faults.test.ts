@@ -68,7 +68,8 @@ function session(say: (response: ServerResponse, heard: Heard, count: number) =>
 describe("conditions", () => {
   it("go along with what they are about", async () => {
     await start((response, { line }) => {
-      if (line.includes("alt=media")) complain(response, 304);
+      if (line.includes("alt=media"))
+        response.writeHead(200, { "X-Goog-Generation": "7", "Content-Length": "0" }).end();
       else if (line.includes("rewriteTo")) json(response, { done: true, resource: OBJECT });
       else json(response, OBJECT);
     });
@@ -78,7 +79,7 @@ describe("conditions", () => {
     await storage.move("x", "y");
     const select = () => ({ start: 0, end: 0 });
     await storage.get("x", { conditions: { ifNoneMatch: ["7"] }, range: undefined, select });
-    await storage.get("x", { conditions: { ifNoneMatch: ["other & more"] }, range: { suffix: 3 }, select });
+    await storage.get("x", { conditions: undefined, range: { suffix: 3 }, select });
 
     expect(lines()).toEqual([
       "GET /x",
@@ -88,12 +89,10 @@ describe("conditions", () => {
       "GET /x",
       "POST /x/rewriteTo/b/bucket/o/y?ifSourceGenerationMatch=7",
       "DELETE /x?ifGenerationMatch=7",
-      "GET /x?alt=media&ifGenerationNotMatch=7",
       "GET /x",
       "GET /x?alt=media",
-      "GET /x",
     ]);
-    expect(server.heard.at(-2)?.headers).toMatchObject({ range: "bytes=-3", "accept-encoding": "gzip" });
+    expect(server.heard.at(-1)?.headers).toMatchObject({ range: "bytes=-3", "accept-encoding": "gzip" });
   });
 
   it("that nothing is there go along with both kinds of upload", async () => {

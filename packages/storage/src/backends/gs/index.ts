@@ -1,5 +1,5 @@
 /**
- * Storage in Google Cloud Storage: `gs://bucket[/prefix]`, over its JSON API.
+ * Storage in Google Cloud Storage: `gs://bucket[/prefix]`, over its JSON and XML APIs.
  * Who the sidecar is, Google's application default credentials say: a key file that GOOGLE_APPLICATION_CREDENTIALS names,
  * `gcloud`, workload identity, the service account of a machine; `key_file`: that file instead.
  * `project`: who is billed, where that is not the owner of the bucket, as for buckets whose requester pays.
@@ -49,7 +49,7 @@ export const open: Open<StorageBackend> = async (url) => {
   const login = isKnown ? new Login(makeStorage, { bucket, place, waitMs: idleMs }) : undefined;
   const agent = agentFor(endpoint.protocol === "https:", { idleMs, ...(ca === undefined ? {} : { ca }) });
   const requests = new Requests({ endpoint, agent, login, project, place, idleMs });
-  return new GcsStore(new GcsBucket(requests, bucket), { login, prefix });
+  return new GcsStore(new GcsBucket(requests, bucket, login === undefined), { login, prefix });
 };
 
 function endpointOf(url: ConfigUrl): URL {
