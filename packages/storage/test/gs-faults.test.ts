@@ -7,6 +7,7 @@ import { configUrl } from "@mikcar/core";
 import type { ListedObject, ListQuery, Page, StorageBackend } from "../src/backend.ts";
 import { open } from "../src/backends/gs/index.ts";
 import type { GcsBucket } from "../src/backends/gs/bucket.ts";
+import { Place } from "../src/backends/cloud/place.ts";
 import { listPage } from "../src/backends/gs/listing.ts";
 import { byteString, page } from "../src/listing.ts";
 import { pathFault } from "../src/path.ts";
@@ -504,7 +505,7 @@ describe("a listing", () => {
             const others = base === "" ? [] : ["bas", "base0"];
             const bucket = bucketOf([...keys.map((key) => base + key), ...others], areFoldersCounted);
 
-            expect(await listPage(bucket, base, query)).toEqual(pageOf(keys, query));
+            expect(await listPage(bucket, new Place(base), query)).toEqual(pageOf(keys, query));
           },
         ),
         { numRuns: RUNS },

@@ -374,6 +374,7 @@ it.each([
   ["gs://b", /"b" is no name of a bucket/],
   ["gs://Bucket", /no name of a bucket/],
   ["gs://bucket/a//b", /the prefix in the URL: the prefix has an empty segment/],
+  ["gs://user:hush@bucket", /no login belongs before the bucket/],
   ["gs://bucket/a/../b", /the prefix in the URL: the prefix has a "\.\." segment/],
   ["gs://bucket?timeout_ms=0", /"timeout_ms" is "0"/],
   ["gs://bucket?endpoint=http://u:hush@127.0.0.1", /"endpoint": expected http.*login/],

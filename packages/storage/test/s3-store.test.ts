@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { unavailable } from "@mikcar/core";
 import type { ListedObject, ListQuery } from "../src/backend.ts";
 import type { Bucket, Outcome } from "../src/backends/s3/bucket.ts";
+import { Place } from "../src/backends/cloud/place.ts";
 import { listPage } from "../src/backends/s3/listing.ts";
 import { S3Store } from "../src/backends/s3/store.ts";
 import { byteString, page } from "../src/listing.ts";
@@ -64,7 +65,7 @@ function bucketOf(keys: readonly string[], parts: Partial<Bucket> = {}, calls: C
 }
 
 function storeOf(bucket: Bucket, copyBytes?: number): S3Store {
-  return new S3Store(bucket, { prefix: "", ...(copyBytes === undefined ? {} : { copyBytes }) });
+  return new S3Store(bucket, { place: new Place(""), ...(copyBytes === undefined ? {} : { copyBytes }) });
 }
 
 async function* mebibytes(count: number): AsyncGenerator<Buffer> {
@@ -108,7 +109,7 @@ describe("a listing", () => {
             { beginsAnywhere },
           );
 
-          expect(await listPage(bucket, base, query)).toEqual(pageOf(all, query));
+          expect(await listPage(bucket, new Place(base), query)).toEqual(pageOf(all, query));
         },
       ),
       { numRuns: RUNS },

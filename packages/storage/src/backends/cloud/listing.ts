@@ -2,7 +2,7 @@
 
 import { compareUtf8, MikcarError } from "@mikcar/core";
 import type { ListedObject, ListQuery, Page } from "../../backend.ts";
-import { pathFault } from "../../path.ts";
+import type { Place } from "./place.ts";
 
 /** An object as a store lists it. */
 export type ListedKey = Omit<ListedObject, "path"> & { readonly key: string };
@@ -67,12 +67,12 @@ interface Part {
   readonly isMore: boolean;
 }
 
-/** @param base What all keys begin with: empty, or with a slash at its end. @param signal Stops it between two pages. */
-export async function listPage(store: Lister, base: string, query: ListQuery, signal?: AbortSignal): Promise<Page> {
+/** @param signal Stops it between two pages. */
+export async function listPage(store: Lister, place: Place, query: ListQuery, signal?: AbortSignal): Promise<Page> {
   const { limit } = query;
   const found = new Map<string, Entry>();
   const room = (): number => Math.max(1, limit - found.size);
-  for await (const { entries, isMore } of parts(store, base, query, room, signal)) {
+  for await (const { entries, isMore } of parts(store, place, query, room, signal)) {
     for (const entry of entries) found.set(entry.path, entry);
     if (found.size > limit || (found.size === limit && isMore)) return pageOf(found, limit);
   }
@@ -92,14 +92,14 @@ function pageOf(found: ReadonlyMap<string, Entry>, limit: number): Page {
 /** All there is, as it comes. @param room How many entries are still wanted. */
 async function* parts(
   store: Lister,
-  base: string,
+  place: Place,
   query: ListQuery,
   room: () => number,
   signal?: AbortSignal,
 ): AsyncGenerator<Part> {
   const { delimiter } = query;
-  const prefix = base + (query.prefix === "" ? "" : `${query.prefix}/`);
-  const after = query.after === undefined || query.after === "" ? "" : base + query.after.toWellFormed();
+  const prefix = place.base + (query.prefix === "" ? "" : `${query.prefix}/`);
+  const after = query.after === undefined || query.after === "" ? "" : place.base + query.after.toWellFormed();
   if (Buffer.byteLength(prefix) > MAX_KEY_BYTES) return;
   const isInside = after !== "" && after.startsWith(prefix);
   if (!isInside && compareUtf8(after, prefix) > 0) return; // all keys come before it
@@ -107,33 +107,28 @@ async function* parts(
 
   const folder = isInside && delimiter !== undefined ? folderOf(prefix, after) : undefined;
   if (folder !== undefined && folder !== after) {
-    const path = folder.slice(base.length);
-    const inside = { ...query, prefix: path.slice(0, -1) };
-    if (pathFault(inside.prefix) === undefined && (await hasEntry(parts(store, base, inside, () => 1, signal))))
-      yield { entries: [{ path, object: undefined }], isMore: false };
+    const path = place.pathOf(folder.slice(0, -1));
+    if (path !== undefined && (await hasEntry(parts(store, place, { ...query, prefix: path }, () => 1, signal))))
+      yield { entries: [{ path: `${path}/`, object: undefined }], isMore: false };
   }
 
-  const entryOf = (key: string, object?: ListedKey): Entry[] => {
-    const path = key.slice(base.length);
-    if (compareUtf8(key, after) <= 0 || pathFault(object === undefined ? path.slice(0, -1) : path) !== undefined)
-      return [];
-    if (object === undefined) return [{ path, object }];
-    const { size, lastModified, eTag } = object;
-    return [{ path, object: { path, size, lastModified, eTag } }];
-  };
+  const pathOf = (name: string, key: string): string | undefined =>
+    compareUtf8(name, after) > 0 ? place.pathOf(key) : undefined;
+  const objectsOf = (listed: readonly ListedKey[]): Entry[] =>
+    listed.flatMap(({ key, ...object }) => {
+      const path = pathOf(key, key);
+      return path === undefined ? [] : [{ path, object: { path, ...object } }];
+    });
+  const foldersOf = (names: readonly string[]): Entry[] =>
+    names.flatMap((name) => {
+      const path = pathOf(name, name.slice(0, -1));
+      return path === undefined ? [] : [{ path: `${path}/`, object: undefined }];
+    });
   for (const { missed, ...step } of stepsOf(store, prefix, isInside ? after : "", folder)) {
     if (missed !== undefined) {
-      const { objects } = await store.list({
-        prefix: missed,
-        start: "",
-        token: undefined,
-        delimiter: undefined,
-        limit: 1,
-      });
-      yield {
-        entries: objects.flatMap((object) => (object.key === missed ? entryOf(missed, object) : [])),
-        isMore: false,
-      };
+      const first = { prefix: missed, start: "", token: undefined, delimiter: undefined, limit: 1 };
+      const { objects } = await store.list(first);
+      yield { entries: objectsOf(objects.filter(({ key }) => key === missed)), isMore: false };
     }
     const tokens = new Set<string>();
     let token: string | undefined;
@@ -142,11 +137,7 @@ async function* parts(
       const listed: Listed = await store.list({ ...step, token, delimiter, limit: Math.min(PAGE, room()) });
       token = listed.next;
       if (token !== undefined && !isNew(tokens, token)) throw circular();
-      const entries = [
-        ...listed.objects.flatMap((object) => entryOf(object.key, object)),
-        ...listed.prefixes.flatMap((each) => entryOf(each)),
-      ];
-      yield { entries, isMore: token !== undefined };
+      yield { entries: [...objectsOf(listed.objects), ...foldersOf(listed.prefixes)], isMore: token !== undefined };
     } while (token !== undefined);
   }
 }

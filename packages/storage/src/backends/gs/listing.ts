@@ -2,12 +2,12 @@
 
 import type { ListQuery, Page } from "../../backend.ts";
 import { listPage as pageOver } from "../cloud/listing.ts";
+import type { Place } from "../cloud/place.ts";
 import type { GcsBucket } from "./bucket.ts";
 
-/** @param base What all keys begin with: empty, or with a slash at its end. */
 export function listPage(
   bucket: Pick<GcsBucket, "list">,
-  base: string,
+  place: Place,
   query: ListQuery,
   signal?: AbortSignal,
 ): Promise<Page> {
@@ -17,5 +17,5 @@ export function listPage(
     behind: (folder: string) => `${folder.slice(0, -1)}0`, // the character after the slash
     isByFolder: false,
   };
-  return pageOver(lister, base, query, signal);
+  return pageOver(lister, place, query, signal);
 }

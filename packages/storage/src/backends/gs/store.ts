@@ -19,6 +19,7 @@ import { Locks } from "../../lock.ts";
 import { bodyOf } from "../cloud/body.ts";
 import { heeding } from "../cloud/listing.ts";
 import { pin, refused } from "../cloud/pin.ts";
+import type { Place } from "../cloud/place.ts";
 import { type Fetched, read, type Reader, type Wanted } from "../cloud/read.ts";
 import type { GcsBucket } from "./bucket.ts";
 import { toWire } from "./headers.ts";
@@ -26,8 +27,6 @@ import { listPage } from "./listing.ts";
 import type { Login } from "./login.ts";
 import { upload } from "./upload.ts";
 
-/** https://cloud.google.com/storage/docs/objects#naming */
-const MAX_KEY_BYTES = 1024;
 const NOT_TAKEN = ".well-known/acme-challenge/";
 const MAX_ATTEMPTS = 10;
 const DELETES = 100; // the most in one call
@@ -35,14 +34,13 @@ const DELETES = 100; // the most in one call
 export interface StoreOptions {
   /** Undefined: there is none, and nothing can be signed. */
   readonly login: Login | undefined;
-  /** What all keys begin with: segments without a slash at either end, or nothing. */
-  readonly prefix: string;
+  readonly place: Place;
 }
 
 export class GcsStore implements StorageBackend {
   readonly #bucket: GcsBucket;
   readonly #login: Login | undefined;
-  readonly #base: string;
+  readonly #place: Place;
   readonly #locks = new Locks();
   readonly #reader: Reader = {
     head: (path) => this.head(path),
@@ -50,16 +48,16 @@ export class GcsStore implements StorageBackend {
   };
   #isClosed = false;
 
-  constructor(bucket: GcsBucket, { login, prefix }: StoreOptions) {
+  constructor(bucket: GcsBucket, { login, place }: StoreOptions) {
     this.#bucket = bucket;
     this.#login = login;
-    this.#base = prefix === "" ? "" : `${prefix}/`;
+    this.#place = place;
   }
 
   /** Listing is what a sidecar needs beside reading and writing: without that right, the absent would be forbidden. */
   async ping(): Promise<void> {
     this.#requireOpen();
-    const all = { prefix: this.#base, start: "", token: undefined, delimiter: undefined, limit: 1 };
+    const all = { prefix: this.#place.base, start: "", token: undefined, delimiter: undefined, limit: 1 };
     await this.#bucket.list(all);
   }
 
@@ -114,7 +112,7 @@ export class GcsStore implements StorageBackend {
 
   async list(query: ListQuery, signal?: AbortSignal): Promise<Page> {
     this.#requireOpen();
-    return heeding(signal, () => listPage(this.#bucket, this.#base, query, signal));
+    return heeding(signal, () => listPage(this.#bucket, this.#place, query, signal));
   }
 
   async copy(from: string, to: string): Promise<Written | undefined> {
@@ -198,11 +196,9 @@ export class GcsStore implements StorageBackend {
   /** @throws UNAVAILABLE after `close`; BAD_REQUEST for a path that Google cannot keep. */
   #key(path: string): string {
     this.#requireOpen();
-    const key = this.#base + path;
+    const key = this.#place.nameOf(path);
     if (key.startsWith(NOT_TAKEN)) throw badRequest(`Google Cloud Storage keeps nothing below ${NOT_TAKEN}`);
-    if (this.#base === "" || Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-    const room = MAX_KEY_BYTES - Buffer.byteLength(this.#base);
-    throw badRequest(`the path is longer than ${room} bytes of UTF-8, the room that Google leaves below the prefix`);
+    return key;
   }
 
   #requireOpen(): void {

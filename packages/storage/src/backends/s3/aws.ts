@@ -4,11 +4,12 @@ import type { IncomingMessage } from "node:http";
 import type * as Sdk from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type * as Presigner from "@aws-sdk/s3-request-presigner";
-import { badRequest, conflict } from "@mikcar/core";
+import { conflict } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
+import { foundOf, inSeconds, pinned, sent } from "./aws-headers.ts";
 import type { Bucket, Found, Opened, Outcome, Source } from "./bucket.ts";
 import { keeping } from "../cloud/body.ts";
 import { foreign } from "../cloud/foreign.ts";
@@ -236,44 +237,4 @@ export class AwsBucket implements Bucket {
   #at(key: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#name, Key: key };
   }
-}
-
-interface AwsFound {
-  readonly ETag?: string | undefined;
-  readonly LastModified?: Date | undefined;
-  readonly ContentType?: string | undefined;
-  readonly CacheControl?: string | undefined;
-  readonly Metadata?: Readonly<Record<string, string>> | undefined;
-}
-
-function foundOf({ ETag, LastModified, ContentType, CacheControl, Metadata }: AwsFound, size: number): Found {
-  return {
-    size,
-    lastModified: inSeconds(LastModified),
-    eTag: tagOf(ETag),
-    contentType: ContentType ?? "application/octet-stream",
-    ...(CacheControl === undefined || CacheControl === "" ? {} : { cacheControl: CacheControl }),
-    metadata: Metadata ?? {},
-  };
-}
-
-/** Some servers list with fractions of a second, which a header cannot tell. */
-function inSeconds(time = new Date(0)): Date {
-  return new Date(Math.floor(time.getTime() / 1000) * 1000);
-}
-
-/** @throws BAD_REQUEST for the one name that the SDK loses when it reads. */
-function sent({ contentType, cacheControl, metadata }: ObjectHeaders): object {
-  if (Object.hasOwn(metadata, "__proto__"))
-    throw badRequest("X-Meta-__proto__: the S3 client cannot give it back; name it otherwise");
-  return {
-    ContentType: contentType,
-    ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
-    Metadata: metadata as Record<string, string>, // the SDK only reads it
-  };
-}
-
-function pinned(pin: Pin | undefined): object {
-  if (pin === undefined) return {};
-  return pin.eTag === undefined ? { IfNoneMatch: "*" } : { IfMatch: `"${pin.eTag}"` };
 }

@@ -2,12 +2,12 @@
 
 import type { ListQuery, Page } from "../../backend.ts";
 import { listPage as pageOver } from "../cloud/listing.ts";
+import type { Place } from "../cloud/place.ts";
 import type { Bucket } from "./bucket.ts";
 
 const LAST = "\u{10ffff}";
 
-/** @param base What all keys begin with: empty, or with a slash at its end. */
-export function listPage(bucket: Bucket, base: string, query: ListQuery, signal?: AbortSignal): Promise<Page> {
+export function listPage(bucket: Bucket, place: Place, query: ListQuery, signal?: AbortSignal): Promise<Page> {
   const isByFolder = !bucket.beginsAnywhere;
   const lister = {
     list: (request: Parameters<Bucket["list"]>[0]) => bucket.list(request, signal),
@@ -16,5 +16,5 @@ export function listPage(bucket: Bucket, base: string, query: ListQuery, signal?
     behind: (folder: string) => (isByFolder ? `${folder.slice(0, -1)}0` : folder + LAST),
     isByFolder,
   };
-  return pageOver(lister, base, query, signal);
+  return pageOver(lister, place, query, signal);
 }

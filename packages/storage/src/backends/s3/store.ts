@@ -1,6 +1,6 @@
 /** Storage in a bucket, whichever client library speaks to it. */
 
-import { badRequest, conflict, type Preconditions, unavailable } from "@mikcar/core";
+import { conflict, type Preconditions, unavailable } from "@mikcar/core";
 import type {
   DeleteReport,
   FoundObject,
@@ -20,6 +20,7 @@ import { Locks } from "../../lock.ts";
 import { bodyOf } from "../cloud/body.ts";
 import { heeding } from "../cloud/listing.ts";
 import { pin, refused } from "../cloud/pin.ts";
+import type { Place } from "../cloud/place.ts";
 import { decodeAll } from "../cloud/words.ts";
 import { type Fetched, read, type Reader, type Wanted } from "../cloud/read.ts";
 import type { Bucket, Found } from "./bucket.ts";
@@ -27,21 +28,18 @@ import { listPage } from "./listing.ts";
 import { toWire } from "./metadata.ts";
 import { copyInParts, upload } from "./upload.ts";
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
-const MAX_KEY_BYTES = 1024;
 const MAX_ATTEMPTS = 10;
 const DELETES = 1000; // the most in one call
 
 export interface StoreOptions {
-  /** What all keys begin with: segments without a slash at either end, or nothing. */
-  readonly prefix: string;
+  readonly place: Place;
   /** Larger objects are copied in parts of this size, so that no answer takes long. */
   readonly copyBytes?: number;
 }
 
 export class S3Store implements StorageBackend {
   readonly #bucket: Bucket;
-  readonly #base: string;
+  readonly #place: Place;
   readonly #copyBytes: number;
   readonly #locks = new Locks();
   readonly #reader: Reader = {
@@ -50,16 +48,16 @@ export class S3Store implements StorageBackend {
   };
   #isClosed = false;
 
-  constructor(bucket: Bucket, { prefix, copyBytes = 512 * 1024 * 1024 }: StoreOptions) {
+  constructor(bucket: Bucket, { place, copyBytes = 512 * 1024 * 1024 }: StoreOptions) {
     this.#bucket = bucket;
-    this.#base = prefix === "" ? "" : `${prefix}/`;
+    this.#place = place;
     this.#copyBytes = copyBytes;
   }
 
   /** Listing is what a sidecar needs beside reading and writing: without that right, the absent would be forbidden. */
   async ping(): Promise<void> {
     this.#requireOpen();
-    const all = { prefix: this.#base, start: "", token: undefined, delimiter: undefined, limit: 1 };
+    const all = { prefix: this.#place.base, start: "", token: undefined, delimiter: undefined, limit: 1 };
     await this.#bucket.list(all);
   }
 
@@ -124,7 +122,7 @@ export class S3Store implements StorageBackend {
 
   async list(query: ListQuery, signal?: AbortSignal): Promise<Page> {
     this.#requireOpen();
-    return heeding(signal, () => listPage(this.#bucket, this.#base, query, signal));
+    return heeding(signal, () => listPage(this.#bucket, this.#place, query, signal));
   }
 
   async copy(from: string, to: string): Promise<Written | undefined> {
@@ -182,10 +180,7 @@ export class S3Store implements StorageBackend {
   /** @throws UNAVAILABLE after `close`; BAD_REQUEST for a path that S3 cannot keep. */
   #key(path: string): string {
     this.#requireOpen();
-    const key = this.#base + path;
-    if (this.#base === "" || Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-    const room = MAX_KEY_BYTES - Buffer.byteLength(this.#base);
-    throw badRequest(`the path is longer than ${room} bytes of UTF-8, the room that S3 leaves below the prefix`);
+    return this.#place.nameOf(path);
   }
 
   #requireOpen(): void {
