@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import type { KvService as Original } from "../src/service.ts";
 
 const here = fileURLToPath(new URL("../", import.meta.url));
 /** Inside the package, so that it finds what the package has installed. */
@@ -63,7 +64,7 @@ it("makes a backend that passes the contract, by one file, one line and one test
 }, 120_000);
 
 it("makes a scheme that the service knows, and that one worker serves", async () => {
-  const { KvService } = (await import(join(copy, "src/service.ts"))) as typeof import("../src/service.ts");
+  const { KvService } = (await import(join(copy, "src/service.ts"))) as { KvService: typeof Original };
   const { configUrl } = await import("@mikcar/core");
 
   const sidecar = await KvService.fromUrl(`json://${join(copy, "kv.json")}`);
