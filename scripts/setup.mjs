@@ -13,8 +13,11 @@ const INPUTS = ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"];
 
 /** Brings node_modules to what the lock file says. */
 export async function setup() {
+  const { engines } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
+  const oldest = engines.node.replace(">=", "");
   const [major] = process.versions.node.split(".").map(Number);
-  if (major < 20) throw new Error(`Node ${process.versions.node} is too old; version 20 or newer is needed to begin`);
+  if (major < oldest)
+    throw new Error(`Node ${process.versions.node} is too old; ${oldest} or newer is needed to begin`);
   const wanted = fingerprint();
   if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
   console.log("Installing dependencies (about 15 seconds the first time) …");

@@ -19,6 +19,10 @@ const inlined = split === -1 ? [] : process.argv.slice(split + 1);
 const { dependencies = {}, peerDependencies = {} } = JSON.parse(readFileSync("package.json", "utf8"));
 const external = Object.keys({ ...dependencies, ...peerDependencies }).filter((name) => !inlined.includes(name));
 
+/** The one place that says which Node is needed; every other package's `engines` is held against it by a test. */
+const { engines } = JSON.parse(readFileSync(new URL("../core/package.json", import.meta.url), "utf8"));
+const oldestNode = engines.node.replace(">=", "");
+
 const { metafile } = await build({
   entryPoints: entries.map((entry) => {
     const [out, source = out] = entry.split("=");
@@ -30,7 +34,8 @@ const { metafile } = await build({
   external,
   format: "esm",
   platform: "node",
-  target: "node24",
+  target: `node${oldestNode}`,
+  define: { OLDEST_NODE: JSON.stringify(oldestNode) },
   metafile: true,
   legalComments: "none",
   ...(inlined.length > 0 ? { banner: { js: REQUIRE }, minifySyntax: true } : {}),

@@ -40,11 +40,15 @@ export function sendError(call: HttpCall, error: MikcarError, extra: ExtraHeader
   return sendWhole(call, error.status, error.headers, JSON.stringify(errorBody(error)), JSON_UTF8, extra);
 }
 
-/** Tells how the answer ends. `finish` comes only when the system has taken every byte; `writableFinished` says less. */
+/**
+ * Tells how the answer ends. `finish` comes only when the system has taken every byte; `writableFinished` says less. Before
+ * Node 24.20 it came too when the client had reset the connection.
+ */
 export function reportEnd(response: ServerResponse, onEnd: (isSent: boolean) => void): void {
+  const { socket } = response;
   const onFinish = (): void => {
     response.off("close", onClose);
-    onEnd(true);
+    onEnd((socket?.errored ?? null) === null);
   };
   const onClose = (): void => {
     response.off("finish", onFinish);
