@@ -5,7 +5,7 @@ import type { Env } from "./env.ts";
 import { configError, isMikcarError } from "./errors.ts";
 import { createLog, type Log } from "./log.ts";
 import { openAll, type Offer, refuseUnset, serviceUrl } from "./opening.ts";
-import { sharingOf, type Sidecar, type Startable } from "./service.ts";
+import { dataDir, sharingOf, type Sidecar, type Startable } from "./service.ts";
 import { SidecarBuilder, type Server } from "./server.ts";
 import { packageVersion } from "./version.ts";
 import { followTokenFiles } from "./token-files.ts";
@@ -118,7 +118,13 @@ async function lead(offers: readonly Offer[], settings: Settings, version: strin
     served.push({ name, backend: url.scheme, url: url.toString() });
   }
   const { Crew } = await import("./workers/main.ts");
-  const crew = await Crew.start({ count: settings.workers, owners, drainMs: settings.drainMs, log });
+  const crew = await Crew.start({
+    count: settings.workers,
+    owners,
+    drainMs: settings.drainMs,
+    dataDir: dataDir(settings.env),
+    log,
+  });
   if (crew === undefined) {
     process.exitCode = 1;
     return;

@@ -47,6 +47,8 @@ export interface CrewOptions {
   readonly count: number;
   readonly owners: WorkerPlan["owners"];
   readonly drainMs: number;
+  /** For sockets, where the system has no folder for them: that of the embedded backends. */
+  readonly dataDir: string;
   readonly log: Log;
 }
 
@@ -54,7 +56,7 @@ export class Crew {
   /** As the first worker has told; undefined for a Unix socket alone. */
   url: string | undefined;
   readonly #options: CrewOptions;
-  readonly #folder = socketFolder();
+  readonly #folder: string;
   readonly #signingKey = randomBytes(32).toString("base64url");
   readonly #places: Place[] = [];
   readonly #gatherings = new Map<number, Gathering>();
@@ -66,6 +68,7 @@ export class Crew {
 
   private constructor(options: CrewOptions) {
     this.#options = options;
+    this.#folder = socketFolder([tmpdir(), options.dataDir]);
     cluster.setupPrimary({ serialization: "advanced" }); // JSON has no NaN
     cluster.on("message", (worker, message: ToMain) => this.#receive(worker, message));
     cluster.on("exit", (worker, code, signal) => this.#replace(worker, { code, signal }));
@@ -188,11 +191,14 @@ function tell({ worker }: Place, message: ToWorker): void {
 }
 
 /** Only this user may enter it. */
-function socketFolder(): string {
-  try {
-    return mkdtempSync(join(tmpdir(), "mikcar-"));
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw configError(`--workers: no folder for sockets can be made in ${tmpdir()} (${code}); set TMPDIR`, { cause });
+function socketFolder(places: readonly string[]): string {
+  let cause: unknown;
+  for (const place of places) {
+    try {
+      return mkdtempSync(join(place, "mikcar-"));
+    } catch (error) {
+      cause = error; // a system that is read-only has one place alone
+    }
   }
+  throw configError(`--workers: no folder for sockets can be made in ${places.join(" or ")}; set TMPDIR`, { cause });
 }
