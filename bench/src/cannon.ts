@@ -2,21 +2,16 @@
 
 import { text } from "node:stream/consumers";
 import autocannon from "autocannon";
-import type { LoadOptions } from "./load.ts";
-
-interface Job extends LoadOptions {
-  readonly url: string;
-  readonly requests: readonly { method: string; path: string; headers?: Record<string, string>; body?: string }[];
-}
+import type { Job } from "./load.ts";
 
 const job = JSON.parse(await text(process.stdin)) as Job; // written by load.ts
 const result = await autocannon({
   url: job.url,
   connections: job.connections,
   duration: job.seconds,
+  ...(job.socketPath === undefined ? {} : { socketPath: job.socketPath }),
   requests: job.requests.map(({ body, ...request }) => ({
     ...request,
-    headers: { ...request.headers, ...(job.newConnections ? { Connection: "close" } : {}) },
     ...(body === undefined ? {} : { body: Buffer.from(body, "latin1") }),
   })),
 });

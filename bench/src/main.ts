@@ -86,10 +86,17 @@ async function floor(options: LoadOptions): Promise<number> {
 
 async function benchRow(row: Row, options: LoadOptions): Promise<Measured> {
   const data = mkdtempSync(join(tmpdir(), "mikcar-bench-"));
-  const server = await TestServer.start([SIDECAR, "--all", "--port", "0", "--data", data], row.env);
+  const socketPath = row.overSocket ? join(data, "bench.sock") : undefined;
+  const socket = socketPath === undefined ? [] : ["--socket", socketPath];
+  const server = await TestServer.start([SIDECAR, "--all", "--port", "0", "--data", data, ...socket], row.env);
   try {
     await seed(server.url, row.seed);
-    return { row: row.name, goal: row.goal, floors: 0, ...(await measure(server, row.requests, options)) };
+    return {
+      row: row.name,
+      goal: row.goal,
+      floors: 0,
+      ...(await measure(server, row.requests, { ...options, socketPath })),
+    };
   } finally {
     await server.stop();
     rmSync(data, { recursive: true });

@@ -12,6 +12,8 @@ export interface Row {
   /** Floors to reach, from the project's goals. */
   readonly goal: number;
   readonly env: Readonly<Record<string, string>>;
+  /** Called over a Unix socket. */
+  readonly overSocket?: boolean;
   /** Runs on a Postgres that is started for it. */
   readonly needsPostgres?: boolean;
   /** Runs its kv and its queue on a Redis that is started for it. */
@@ -141,6 +143,7 @@ function pop(queue: number): Request {
 export const rows: readonly Row[] = [
   { name: "health",                    goal: 1.1,  env: memory, seed: [], requests: [{ method: "GET", path: "/health" }] },
   { name: "kv-get-memory",             goal: 1.15, env: memory, seed: setBatches(), requests: getKeys },
+  { name: "kv-get-memory-socket",      goal: 1.15, env: memory, overSocket: true, seed: setBatches(), requests: getKeys },
   { name: "kv-get-file",               goal: 1.2,  env: files,  seed: setBatches(), requests: getKeys },
   { name: "kv-set-file",               goal: 1.6,  env: files,  seed: setBatches(), requests: setKeys },
   { name: "kv-increment-file",         goal: 1.8,  env: files,  seed: [], requests: [{ method: "POST", path: "/kv/increment/counter" }] },

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { runProgram, type RunningProgram, startProgram, temporaryFolder } from "@mikcar/devkit";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -42,19 +42,65 @@ function steps(tour: string): { command: string; answer: RegExp }[] {
   });
 }
 
-describe("the first tour of the README", () => {
-  it("works as pasted and answers what it shows", async () => {
-    const tour = steps(blocks("README.md", "sh").find((block) => block.includes("curl")) ?? "");
+describe("the tour of", () => {
+  it.each([
+    ["README.md", 18],
+    ["docs/storage.md", 9],
+    ["docs/kv.md", 8],
+    ["docs/sql.md", 6],
+    ["docs/queue.md", 7],
+    ["docs/secrets.md", 6],
+    ["docs/email.md", 3],
+  ])("%s works as pasted and answers what it shows", async (page, count) => {
+    const tour = steps(
+      blocks(page, "sh")
+        .filter((block) => block.includes("#> "))
+        .join("\n"),
+    );
     const { url } = await start();
 
     for (const { command, answer } of tour) {
       const line = command.replaceAll("localhost:3001", new URL(url).host);
       const { stdout } = await promisify(execFile)("bash", ["-c", line.replace(/^curl /, "curl -sS ")]);
 
-      expect(stdout).toMatch(answer);
+      expect([command, stdout]).toEqual([command, expect.stringMatching(answer)]);
     }
-    expect(tour.length).toBeGreaterThan(7);
+    expect(tour).toHaveLength(count);
   });
+});
+
+describe("the pages", () => {
+  const pages = [
+    "README.md",
+    "CONTRIBUTING.md",
+    ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`),
+  ];
+
+  it.each(pages)("%s links to what is there", (page) => {
+    const text = readFileSync(join(root, page), "utf8");
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].map(([, path = "", heading]) => ({
+      file: path === "" ? join(root, page) : join(root, dirname(page), path),
+      heading,
+    }));
+
+    for (const { file, heading } of links) {
+      expect([file, existsSync(file)]).toEqual([file, true]);
+      if (heading !== undefined) expect(headings(file)).toContain(heading);
+    }
+  });
+
+  /** As GitHub makes anchors of them. */
+  function headings(file: string): string[] {
+    const lines = readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm);
+    return [...lines].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-"),
+    );
+  }
 });
 
 describe("the JavaScript of", () => {

@@ -39,10 +39,11 @@ export class Gate {
     return corsOrigins.includes("*") || corsOrigins.includes(origin) ? origin : undefined;
   }
 
-  #known({ method = "", url = "", headers: { authorization } }: IncomingMessage): Caller {
+  #known(request: IncomingMessage): Caller {
     const { callers } = this.#options;
+    const { authorization } = request.headers;
     if (authorization === undefined) {
-      const signer = callers.signerOf(method, url);
+      const signer = callers.signerOf(request.method ?? "", askedUrl(request));
       if (signer !== undefined) return signer;
       throw unauthorized("a token is needed; send Authorization: Bearer TOKEN");
     }
@@ -52,7 +53,8 @@ export class Gate {
     throw unauthorized("the token is not valid; send Authorization: Bearer TOKEN with a token this sidecar runs with");
   }
 
-  #admitNeighbour({ method = "", url = "", headers: { host, origin } }: IncomingMessage, anybody: Caller): Caller {
+  #admitNeighbour(request: IncomingMessage, anybody: Caller): Caller {
+    const { host, origin } = request.headers;
     if (this.#options.loopbackHostOnly && !LOOPBACK_HOST.test(host ?? "")) {
       throw forbidden(
         "without a token this sidecar answers only to localhost; call it by that name, or start it with --auth-token",
@@ -63,10 +65,15 @@ export class Gate {
         "requests from web pages of another origin are refused; list the origin in CORS_ORIGINS to allow it",
       );
     }
-    return this.#options.callers.signerOf(method, url) ?? anybody;
+    return this.#options.callers.signerOf(request.method ?? "", askedUrl(request)) ?? anybody;
   }
 
   #isOwn(origin: string, host: string | undefined): boolean {
     return origin === `http://${host}` || origin === `https://${host}` || this.corsOrigin(origin) !== undefined;
   }
+}
+
+/** As the client wrote it: Express takes an application's mount path off `url`. */
+function askedUrl(request: IncomingMessage & { readonly originalUrl?: string }): string {
+  return request.originalUrl ?? request.url ?? "";
 }

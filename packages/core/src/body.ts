@@ -6,8 +6,12 @@ import { badRequest, payloadTooLarge } from "./errors.ts";
 const DISCARD_BYTES = 64 * 1024 * 1024;
 const DISCARD_MS = 5000;
 
-/** The whole body. @throws PAYLOAD_TOO_LARGE as soon as more has come, BAD_REQUEST when the client stops half way. */
-export function readAll(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+/** The whole body. @param onProgress Told of each piece, of those of a body that breaks off or grows too long as well. @throws PAYLOAD_TOO_LARGE as soon as more has come, BAD_REQUEST when the client stops half way. */
+export function readAll(
+  request: IncomingMessage,
+  limitBytes: number,
+  onProgress: (bytes: number) => void,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -16,6 +20,7 @@ export function readAll(request: IncomingMessage, limitBytes: number): Promise<B
     };
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
+      onProgress(chunk.length);
       chunks.push(chunk);
       if (size <= limitBytes) return;
       settle();
@@ -45,8 +50,8 @@ export async function* readStream(
     // The socket must live on for the answer when the consumer stops early.
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > limitBytes) throw payloadTooLarge(limitBytes);
       onProgress(chunk.length);
+      if (size > limitBytes) throw payloadTooLarge(limitBytes);
       yield chunk;
     }
   } catch (error) {
@@ -57,9 +62,9 @@ export async function* readStream(
 /**
  * Reads what is left of a body and throws it away, so that the client can finish sending and read the answer instead
  * of seeing a reset. Ends with the body, or at 64 MiB or 5 s, whatever comes first.
- * @returns false when it gave up.
+ * @param onProgress Told of each piece. @returns false when it gave up.
  */
-export function discardRest(request: IncomingMessage): Promise<boolean> {
+export function discardRest(request: IncomingMessage, onProgress: (bytes: number) => void): Promise<boolean> {
   if (request.complete || request.destroyed) return Promise.resolve(true);
   return new Promise((resolve) => {
     let left = DISCARD_BYTES;
@@ -70,6 +75,7 @@ export function discardRest(request: IncomingMessage): Promise<boolean> {
     };
     const onData = (chunk: Buffer): void => {
       left -= chunk.length;
+      onProgress(chunk.length);
       if (left < 0) finish(false);
     };
     const onEnd = (): void => finish(true);

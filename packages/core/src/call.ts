@@ -11,6 +11,8 @@ import { parseJson } from "./json.ts";
 import type { Log } from "./log.ts";
 import type { Call } from "./routes.ts";
 import type { Caller } from "./callers.ts";
+import type { Meter } from "./metrics.ts";
+import type { ServerSpan } from "./tracing.ts";
 
 /** What all calls of a server share. */
 export interface CallContext {
@@ -19,6 +21,8 @@ export interface CallContext {
   readonly maxObjectBytes: number;
   /** Where signed URLs point: scheme, host and port; undefined: where the caller reached this server. */
   readonly publicUrl: string | undefined;
+  /** Inside an Express application: what the paths to sign begin with, in the place of which the application has its own. */
+  readonly mountedAs?: string;
   readonly log: Log;
 }
 
@@ -34,8 +38,11 @@ const NO_PARAMS: Readonly<Record<string, string | undefined>> = {};
 export class HttpCall implements Call {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly traceId: string;
-  /** On the clock of `performance.now()`; past it the dispatcher answers 408. */
+  /** Of the trace that is written of it, once there is one. */
+  traceId: string;
+  /** On the clock of `performance.now()`. */
+  readonly startedAt = performance.now();
+  /** On the same clock; past it the dispatcher answers 408. */
   deadline: number;
   /** The answer has begun, or the call was given up: whatever the handler still returns is dropped. */
   isAnswered = false;
@@ -44,6 +51,12 @@ export class HttpCall implements Call {
   /** Set before the handler runs. */
   caller: Caller | undefined;
   canWrite = true;
+  /** Where it counts; undefined: nowhere. */
+  meter: Meter | undefined;
+  /** Undefined: no trace is written of it. */
+  span: ServerSpan | undefined;
+  /** Of the error that was its answer. */
+  errorCode: string | undefined;
   /** The client waits for `100 Continue` before it sends the body. */
   awaitsContinue = false;
   readonly #context: CallContext;
@@ -56,7 +69,7 @@ export class HttpCall implements Call {
     this.request = request;
     this.response = response;
     this.traceId = traceId(request.headers);
-    this.deadline = performance.now() + context.timeoutMs;
+    this.deadline = this.startedAt + context.timeoutMs;
     this.#context = context;
   }
 
@@ -123,18 +136,21 @@ export class HttpCall implements Call {
   async bytes(): Promise<Buffer> {
     const { maxBodyBytes } = this.#context;
     this.#beginBody(maxBodyBytes);
-    const body = await readAll(this.request, maxBodyBytes);
-    this.caller?.receive(body.length);
-    return body;
+    return readAll(this.request, maxBodyBytes, (bytes) => this.receive(bytes));
   }
 
   stream(): AsyncIterable<Buffer> {
     const { maxObjectBytes } = this.#context;
     this.#beginBody(maxObjectBytes);
     return readStream(this.request, maxObjectBytes, (bytes) => {
-      this.caller?.receive(bytes);
+      this.receive(bytes);
       this.touch();
     });
+  }
+
+  /** Counts bytes of the body against what the caller may send. */
+  receive(bytes: number): void {
+    this.caller?.receive(bytes);
   }
 
   confine(name: string): void {
@@ -146,7 +162,13 @@ export class HttpCall implements Call {
     const host = HOST.test(this.headers.host ?? "") ? this.headers.host : "localhost";
     const origin = this.#context.publicUrl ?? `${isTls ? "https" : "http"}://${host}`;
     if (this.caller === undefined) throw new Error("no caller is known before the route is");
-    return origin + this.caller.signer.sign(method, path, expiresAt);
+    return origin + this.caller.signer.sign(method, this.#mounted(path), expiresAt);
+  }
+
+  #mounted(path: string): string {
+    const { baseUrl } = this.request as { readonly baseUrl?: string };
+    const { mountedAs } = this.#context;
+    return baseUrl === undefined || mountedAs === undefined ? path : decodeURI(baseUrl) + path.slice(mountedAs.length);
   }
 
   /** Progress was made: the time limit starts anew. */
@@ -155,7 +177,12 @@ export class HttpCall implements Call {
   }
 
   extend(milliseconds: number): void {
-    this.deadline = performance.now() + this.#context.timeoutMs + milliseconds;
+    if (this.deadline !== Infinity) this.deadline = performance.now() + this.#context.timeoutMs + milliseconds;
+  }
+
+  /** From now on another process keeps its time limit. */
+  leaveTimeToOther(): void {
+    this.deadline = Infinity;
   }
 
   /** Ends its waiting. */

@@ -19,12 +19,13 @@ export class Caller {
   readonly #requests: Rate | undefined;
   readonly #bytes: Rate | undefined;
 
-  constructor(signer: UrlSigner, grant?: TokenGrant) {
+  /** @param share Of the grant's limits that this process watches over: above 0, or 0 when another one does. */
+  constructor(signer: UrlSigner, grant?: TokenGrant, share = 1) {
     this.signer = signer;
     this.prefix = grant?.prefix ?? "";
     this.#scopes = grant?.scopes;
-    this.#requests = rate(grant?.requestsPerSecond);
-    this.#bytes = rate(grant?.bodyBytesPerSecond);
+    this.#requests = rate(grant?.requestsPerSecond, share);
+    this.#bytes = rate(grant?.bodyBytesPerSecond, share);
   }
 
   /** With nothing to check: the one token, or none at all. */
@@ -80,6 +81,13 @@ export class Caller {
   }
 }
 
+export interface CallersOptions {
+  /** Of the limits of each token; see `Caller`. Default: all. */
+  readonly share?: number;
+  /** For URLs that are signed without a token, where several processes serve. Default: a random one. */
+  readonly signingKey?: string | undefined;
+}
+
 /** All who may pass. Both kinds of tokens can be replaced while calls come in. */
 export class Callers {
   #full: { readonly token: Buffer; readonly caller: Caller } | undefined;
@@ -90,8 +98,11 @@ export class Callers {
   #grants: ReadonlyMap<string, string> = new Map();
   #signing: ReadonlyMap<string, Caller> = new Map();
 
+  readonly #options: CallersOptions;
+
   /** @param tokens As in `SIDECAR_TOKENS`. @throws CONFIG_ERROR */
-  constructor(token: string | undefined, tokens?: string) {
+  constructor(token: string | undefined, tokens?: string, options: CallersOptions = {}) {
+    this.#options = options;
     this.setToken(token);
     if (tokens !== undefined) this.setTokens(tokens);
   }
@@ -99,7 +110,7 @@ export class Callers {
   /** Whoever calls, without any token; undefined as soon as there is one. */
   get anybody(): Caller | undefined {
     if (this.#full !== undefined || this.#scoped !== undefined) return undefined;
-    return (this.#anybody ??= new Caller(new UrlSigner(undefined)));
+    return (this.#anybody ??= new Caller(new UrlSigner(this.#options.signingKey)));
   }
 
   /** The one that opens everything. */
@@ -119,7 +130,7 @@ export class Callers {
       const id = createHmac("sha256", token).update("mikcar id").digest("base64url").slice(0, 16);
       const key = digest(token);
       const same = this.#grants.get(key) === grant.text ? this.#scoped?.get(key) : undefined;
-      const caller = same ?? new Caller(new UrlSigner(token, id), grant);
+      const caller = same ?? new Caller(new UrlSigner(token, id), grant, this.#options.share);
       scoped.set(key, caller);
       grants.set(key, grant.text);
       signing.set(id, caller);
@@ -159,8 +170,8 @@ function isSame(given: Buffer, expected: Buffer): boolean {
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-function rate(perSecond: number | undefined): Rate | undefined {
-  return perSecond === undefined ? undefined : new Rate(perSecond);
+function rate(perSecond: number | undefined, share: number): Rate | undefined {
+  return perSecond === undefined || share === 0 ? undefined : new Rate(perSecond * share);
 }
 
 function tooMany(reason: string, seconds: number): MikcarError {

@@ -6,10 +6,12 @@ import { Gate, type GateOptions } from "./auth.ts";
 import { type CallContext, HttpCall } from "./call.ts";
 import type { Caller } from "./callers.ts";
 import { badRequest, isMikcarError, MikcarError, notFound, timeout, unauthorized } from "./errors.ts";
+import { CLIENT_GONE, type Meter, type Metrics } from "./metrics.ts";
 import { HEALTHY } from "./own.ts";
 import { discardReply, type ExtraHeaders, reportEnd, sendError, sendReply } from "./reply.ts";
-import type { Access, Call, Method, Reply } from "./routes.ts";
+import { type Access, type Call, type Method, type Reply, routeTemplate } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
+import type { Tracing } from "./tracing.ts";
 
 export interface Mount {
   /** `/kv`, or empty for the root. */
@@ -19,7 +21,16 @@ export interface Mount {
   readonly service?: string;
 }
 
-export interface DispatcherOptions extends GateOptions, CallContext {}
+export interface DispatcherOptions extends GateOptions, CallContext {
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
+  /** `GET /metrics` needs no token. */
+  readonly metricsPublic?: boolean;
+  /** `GET /ready` needs no token. */
+  readonly readyPublic?: boolean;
+  /** Absent: no traces are written. */
+  readonly tracing?: Tracing | undefined;
+}
 
 /** What happens with a call that no route matches: undefined when it was handed on. @param headers For its answer. */
 export type Miss = (call: HttpCall, headers: ExtraHeaders) => Reply | Promise<Reply> | undefined;
@@ -36,6 +47,8 @@ interface Target {
   readonly handle: (call: Call) => Promise<Reply>;
   readonly service: string | undefined;
   readonly access: Access;
+  readonly route: string;
+  readonly meter: Meter | undefined;
 }
 
 /** Of a route that says nothing. */
@@ -64,12 +77,19 @@ export class Dispatcher {
     for (const { prefix, sidecar, service } of mounts) {
       for (const { method, path, handle, spec } of sidecar.routes) {
         const pattern = prefix + path.replace(/\*\w+$/, "*");
-        const target: Target = { handle, service, access: spec.access ?? STRICTEST };
+        const route = routeTemplate(prefix + path);
+        const meter = options.metrics?.meter(service ?? "server", method, route);
+        const target: Target = { handle, service, access: spec.access ?? STRICTEST, route, meter };
         this.#router.on(method as HTTPMethod, pattern, () => undefined, target);
       }
     }
     this.#sweeper = setInterval(() => this.#sweep(), Math.min(1000, Math.max(10, options.timeoutMs / 10)));
     this.#sweeper.unref();
+  }
+
+  /** How many calls are under way. */
+  get openCalls(): number {
+    return this.#open.size;
   }
 
   /** Takes a request to its answer. Never throws. */
@@ -107,6 +127,7 @@ export class Dispatcher {
     } catch (error) {
       await this.#fail(call, error);
     } finally {
+      this.#record(call);
       this.#open.delete(call);
       if (this.#open.size === 0) this.#onIdle?.();
     }
@@ -116,12 +137,16 @@ export class Dispatcher {
     const { request } = call;
     const url = request.url ?? "";
     const method = request.method as HTTPMethod;
-    if (isHealth(url) && (method === "GET" || method === "HEAD")) return HEALTHY;
+    if (isOwn(url, "/health") && (method === "GET" || method === "HEAD")) {
+      call.meter = this.#options.metrics?.meter("server", method, "/health");
+      return HEALTHY;
+    }
+    call.span = this.#options.tracing?.begin(call);
     const preflight = method === "OPTIONS" ? this.#preflight(call) : undefined;
     if (preflight !== undefined) return preflight;
     if (request.headers.host === undefined && request.httpVersion === "1.1")
       throw badRequest("the Host header is missing");
-    const caller = this.#gate.admit(request);
+    const caller = this.#isPublic(url) ? undefined : this.#gate.admit(request);
     call.caller = caller;
 
     const found = this.#router.find(method, url);
@@ -131,8 +156,16 @@ export class Dispatcher {
     call.params = found.params;
     call.queryString = found.searchParams as unknown as string;
     const target = found.store as Target;
-    if (!caller.isUnlimited) allow(caller, target, call);
-    return target.handle(call);
+    call.meter = target.meter;
+    if (caller?.isUnlimited === false) allow(caller, target, call);
+    if (call.span === undefined) return target.handle(call);
+    call.span.route(target.service ?? "server", target.route);
+    return call.span.run(() => target.handle(call));
+  }
+
+  #isPublic(url: string): boolean {
+    const { metricsPublic, readyPublic } = this.#options;
+    return (metricsPublic === true && isOwn(url, "/metrics")) || (readyPublic === true && isOwn(url, "/ready"));
   }
 
   #miss(call: HttpCall, miss: Miss): Reply | Promise<Reply> | undefined {
@@ -181,8 +214,18 @@ export class Dispatcher {
     if (call.response.headersSent) call.response.destroy(); // half an answer: only a broken connection tells the truth
     if (isOver) return;
     call.isAnswered = true;
+    call.errorCode = error.code;
     await sendError(call, error, this.#extraHeaders(call));
     if (this.#options.log.isLevelEnabled("debug")) this.#logCall(call);
+  }
+
+  /** Into the metrics and the trace. */
+  #record(call: HttpCall): void {
+    const { headersSent, statusCode } = call.response;
+    const status = headersSent ? statusCode : CLIENT_GONE;
+    call.span?.end(status, call.errorCode);
+    const meter = call.meter ?? this.#options.metrics?.meter("server", call.request.method ?? "", undefined);
+    meter?.add(status, call.errorCode, (performance.now() - call.startedAt) / 1000);
   }
 
   #sweep(): void {
@@ -222,9 +265,9 @@ function allow(caller: Caller, { service, access }: Target, call: HttpCall): voi
   if (access.confine?.startsWith(":") === true) caller.confine(call.param(access.confine.slice(1)));
 }
 
-/** Open to everybody, and asked often: it comes before all else. */
-function isHealth(url: string): boolean {
-  return url.startsWith("/health") && (url.length === 7 || url[7] === "?");
+/** Whether `url` is for a route of the server itself, whatever its query. */
+function isOwn(url: string, path: string): boolean {
+  return url.startsWith(path) && (url.length === path.length || url[path.length] === "?");
 }
 
 /** @param allowed What the resource does answer to; sent as `Allow`. */

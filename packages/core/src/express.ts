@@ -2,9 +2,10 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Callers } from "./callers.ts";
-import { DEFAULTS, Dispatcher, noRoute } from "./dispatch.ts";
+import { DEFAULTS, Dispatcher, type Miss, noRoute } from "./dispatch.ts";
 import { isMikcarError, MikcarError } from "./errors.ts";
 import { createLog, type Log } from "./log.ts";
+import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 
 /** An Express middleware, told without Express's types, which this package does not force upon its users. */
@@ -36,6 +37,7 @@ export async function sidecarRouter(sidecar: Sidecar, options: RouterOptions = {
     loopbackHostOnly: false,
     sameOriginOnly: false,
     publicUrl: undefined,
+    mountedAs: `/${sidecar.name}`,
     ...options,
     callers: new Callers(options.authToken, options.tokens),
     log: options.log ?? (await createLog("error")),
@@ -48,11 +50,32 @@ export async function sidecarRouter(sidecar: Sidecar, options: RouterOptions = {
   };
 }
 
+/** Hands a call to Express, and turns what comes back unanswered into an error of ours. */
+export function missHandler(middleware: readonly Middleware[]): Miss {
+  let fallback: Promise<Middleware> | undefined;
+  return async (call, headers) => {
+    const { request, response } = call;
+    if (middleware.length === 0) throw noRoute(request.url);
+    const app = await (fallback ??= createFallback(middleware));
+    for (let at = 0; at < headers.length; at += 2) response.appendHeader(headers[at] ?? "", headers[at + 1] ?? "");
+    return new Promise<Reply>((resolve, reject) => {
+      response.once("close", () => {
+        call.isAnswered = true;
+        resolve({});
+      });
+      app(request, response, (thrown) => {
+        for (const name of response.getHeaderNames()) response.removeHeader(name);
+        reject(fallbackError(thrown, request.url));
+      });
+    });
+  };
+}
+
 /**
  * The application's own middleware, for what no route of ours matches.
  * Express is loaded at the first such call: it costs some 100 ms, and most processes never need it.
  */
-export async function createFallback(middleware: readonly Middleware[]): Promise<Middleware> {
+async function createFallback(middleware: readonly Middleware[]): Promise<Middleware> {
   const { default: express } = await import("express");
   const app = express().disable("x-powered-by").disable("etag");
   for (const own of middleware) app.use(own);
@@ -60,7 +83,7 @@ export async function createFallback(middleware: readonly Middleware[]): Promise
 }
 
 /** What reaches the end of the Express application: an error of ours, of Express (a status of its own), or nothing. */
-export function fallbackError(thrown: unknown, url: string | undefined): MikcarError {
+function fallbackError(thrown: unknown, url: string | undefined): MikcarError {
   if (thrown === undefined) return noRoute(url);
   if (isMikcarError(thrown)) return thrown;
   const status = (thrown as { status?: unknown }).status;

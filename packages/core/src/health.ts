@@ -2,6 +2,7 @@
 
 import { isMikcarError, unavailable } from "./errors.ts";
 import type { Log } from "./log.ts";
+import type { Gauge } from "./metrics.ts";
 import type { Reply } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 
@@ -16,6 +17,8 @@ interface ServiceHealth {
   readonly error?: string;
 }
 
+type Report = Readonly<Record<string, ServiceHealth>>;
+
 const REFUSES = "it refuses the sidecar: look at the URL, the credentials and what they may do; the log has its words";
 const SILENT = "it does not answer: look at its address, and whether it runs; the log has the reason";
 
@@ -24,7 +27,7 @@ export class Readiness {
   readonly #log: Log;
   /** What was last told of each service that is down. */
   readonly #told = new Map<string, string>();
-  #report: Promise<Reply> | undefined;
+  #report: Promise<Report> | undefined;
   #askedAt = -Infinity;
 
   constructor(sidecars: readonly Sidecar[], log: Log) {
@@ -32,8 +35,24 @@ export class Readiness {
     this.#log = log;
   }
 
-  /** 200 when every backend answers, else 503. Callers within one second share one report. */
-  report(): Promise<Reply> {
+  /** 200 when every backend answers, else 503. */
+  async reply(): Promise<Reply> {
+    const services = await this.#services();
+    const isReady = Object.values(services).every(({ status }) => status === "up");
+    return { status: isReady ? 200 : 503, body: { status: isReady ? "ready" : "unready", services } };
+  }
+
+  async gauges(): Promise<Gauge[]> {
+    return Object.entries(await this.#services()).map(([service, { status, backend }]) => ({
+      name: "mikcar_backend_up",
+      help: "1 when the backend answered its last ping, at most a second ago, within 2 s; else 0.",
+      labels: { service, backend },
+      value: status === "up" ? 1 : 0,
+    }));
+  }
+
+  /** Callers within one second share one report. */
+  #services(): Promise<Report> {
     const now = performance.now();
     if (this.#report === undefined || now - this.#askedAt >= FRESH_MS) {
       this.#askedAt = now;
@@ -42,15 +61,12 @@ export class Readiness {
     return this.#report;
   }
 
-  async #ask(): Promise<Reply> {
-    const entries = await Promise.all(
-      this.#sidecars.map(async (sidecar) => [sidecar.name, await this.#health(sidecar)] as const),
-    );
-    const isReady = entries.every(([, { status }]) => status === "up");
-    return {
-      status: isReady ? 200 : 503,
-      body: { status: isReady ? "ready" : "unready", services: Object.fromEntries(entries) },
-    };
+  async #ask(): Promise<Report> {
+    const ask = async (sidecar: Sidecar): Promise<[string, ServiceHealth]> => [
+      sidecar.name,
+      await this.#health(sidecar),
+    ];
+    return Object.fromEntries(await Promise.all(this.#sidecars.map(ask)));
   }
 
   async #health(sidecar: Sidecar): Promise<ServiceHealth> {

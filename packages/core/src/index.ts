@@ -1,4 +1,5 @@
 export { checkBody } from "./check.ts";
+export { configJsonSchema, type NamedService } from "./config-keys.ts";
 export { type ConfigUrl, configUrl, fileUrl, type Host } from "./config-url.ts";
 export { type Env, readInteger, readSecret } from "./env.ts";
 export {
@@ -32,7 +33,10 @@ export { optional } from "./optional.ts";
 export { compareUtf8 } from "./order.ts";
 export { processName } from "./process-name.ts";
 export type { Access, BodySpec, Call, Handler, Method, Need, Reply, Route, Routes, Spec } from "./routes.ts";
-export { type Command, type Offer, type Program, run, runService, type Startable } from "./run.ts";
+export type { Offer } from "./opening.ts";
+export { type Command, type Program, run, runService } from "./run.ts";
+export type { Gauge, Labels } from "./metrics.ts";
+export type { Sample } from "./metrics-text.ts";
 export { type Server, SidecarBuilder } from "./server.ts";
 export { packageVersion } from "./version.ts";
 export {
@@ -42,7 +46,9 @@ export {
   defineService,
   type Open,
   type Service,
+  type Sharing,
   type Sidecar,
+  type Startable,
   urlFromEnv,
   type Warn,
 } from "./service.ts";

@@ -72,9 +72,16 @@ export async function listenTcp(server: HttpServer, host: string, port: number):
   }
 }
 
-/** Takes over a socket file that nobody listens on; mode 0600 without a token, else 0660. */
-export async function listenSocket(server: HttpServer, path: string, isOpen: boolean): Promise<void> {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
+/**
+ * Takes over a socket file that nobody listens on; mode 0600 without a token, else 0660.
+ * @param isHeld Another worker listens there, and this one joins it.
+ */
+export async function listenSocket(
+  server: HttpServer,
+  path: string,
+  { isOpen, isHeld = false }: { readonly isOpen: boolean; readonly isHeld?: boolean },
+): Promise<void> {
+  const stats = isHeld ? undefined : lstatSync(path, { throwIfNoEntry: false });
   if (stats?.isSocket() === false)
     throw configError(`${path} is there and is no socket; remove it or choose another path with --socket`);
   if (stats !== undefined) {

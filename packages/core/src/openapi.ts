@@ -3,7 +3,7 @@
 import type { ZodType } from "zod";
 import { toJSONSchema, z } from "./zod.ts";
 import { type ErrorCode, STATUS } from "./errors.ts";
-import type { BodySpec, Route, Spec } from "./routes.ts";
+import { type BodySpec, type Route, routeTemplate, type Spec } from "./routes.ts";
 import type { Sidecar } from "./service.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -50,6 +50,10 @@ export const serverSpecs = {
     summary: "Whether every backend answers; asked at most once a second",
     replies: { 200: ["All answer", readiness()], 503: ["At least one does not", readiness()] },
   },
+  "/metrics": {
+    summary: "Calls, durations, errors, backends and the process, as Prometheus reads them",
+    replies: { 200: ["Text of version 0.0.4", "bytes"] },
+  },
   "/openapi.json": { summary: "This document", replies: { 200: ["OpenAPI 3.1", z.looseObject({})] } },
   "/docs": { summary: "This document as a page", replies: { 200: ["HTML", "bytes"] } },
 } satisfies Record<string, Spec>;
@@ -76,7 +80,7 @@ export function openApi(sidecars: readonly Documented[], version: string): OpenA
   for (const sidecar of [...sidecars, serverRoutes]) {
     const prefix = sidecar === serverRoutes ? "" : `/${sidecar.name}`;
     for (const { method, path, spec } of sidecar.routes) {
-      const template = prefix + path.replaceAll(/[:*](\w+)/g, "{$1}");
+      const template = routeTemplate(prefix + path);
       (paths[template] ??= {})[method.toLowerCase()] = operation(sidecar.name, method, prefix + path, spec);
     }
   }

@@ -125,16 +125,17 @@ function finish(
 }
 
 async function finishEarly(
-  { request, response, awaitsContinue }: HttpCall,
+  call: HttpCall,
   status: number,
   head: string[],
   body: string | Buffer | undefined,
 ): Promise<void> {
+  const { request, response, awaitsContinue } = call;
   if (awaitsContinue) head.push("Connection", "close");
   response.writeHead(status, head);
   if (body === undefined) response.flushHeaders();
   else response.write(body);
-  const isRead = await discardRest(request);
+  const isRead = await discardRest(request, (bytes) => call.receive(bytes));
   response.end();
   await ended(response);
   if (!isRead) request.socket.destroy();

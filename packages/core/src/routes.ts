@@ -96,3 +96,8 @@ export interface Spec {
 /** `:name` is one segment, `*name` at the end is the rest of the path, slashes included, and may be empty. */
 export type Route<B> = readonly [method: Method, path: string, handler: Handler<B>, spec: Spec];
 export type Routes<B> = readonly Route<B>[];
+
+/** As OpenAPI and OpenTelemetry write it: `/kv/get/{key}`. */
+export function routeTemplate(path: string): string {
+  return path.replaceAll(/[:*](\w+)/g, "{$1}");
+}

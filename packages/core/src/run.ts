@@ -1,25 +1,20 @@
 /** The body of every program: flags, environment, backends, server, signals. */
 
-import { type Env, readSecret } from "./env.ts";
+import { check } from "./checking.ts";
+import type { Env } from "./env.ts";
 import { configError, isMikcarError } from "./errors.ts";
-import { pingError } from "./health.ts";
 import { createLog, type Log } from "./log.ts";
-import { type Backend, type Service, type Sidecar, urlFromEnv } from "./service.ts";
+import { openAll, type Offer, refuseUnset, serviceUrl } from "./opening.ts";
+import { dataDir, sharingOf, type Sidecar, type Startable } from "./service.ts";
 import { SidecarBuilder, type Server } from "./server.ts";
 import { packageVersion } from "./version.ts";
 import { followTokenFiles } from "./token-files.ts";
 import { helpText, readSettings, type Settings } from "./settings.ts";
+import { socketOf, type WorkerPlan } from "./workers/messages.ts";
+import { Gatherer, obey, readPlan } from "./workers/worker.ts";
 
 /** After this a second signal ends the process at once. */
 const IMPATIENCE_MS = 1000;
-
-/** What a program needs of a service. */
-export type Startable = Pick<Service<Backend>, "name" | "env" | "summary" | "embedded" | "fromUrl">;
-
-/** A service that a program offers: its words now, its code when it is chosen. */
-export interface Offer extends Pick<Startable, "name" | "env" | "summary"> {
-  load(): Promise<Startable>;
-}
 
 /** What a program does instead of serving, when its name comes first: `mikcar-secrets rekey`. */
 export interface Command {
@@ -39,6 +34,12 @@ export interface Program {
   readonly commands?: readonly Command[];
 }
 
+/** The command that every program has; it reads no configuration file, but names one. */
+const INIT: Pick<Command, "name" | "summary"> = {
+  name: "init",
+  summary: "write a commented mikcar.yaml, or --config FILE",
+};
+
 /** Runs `mikcar-<name>`, the program of one service. @param moduleUrl `import.meta.url` of its bin, one below the package. */
 export function runService(service: Startable, moduleUrl: string, commands: readonly Command[] = []): Promise<void> {
   const { name, env, summary } = service;
@@ -54,66 +55,112 @@ export async function run(program: Program): Promise<void> {
     if (!isMikcarError(error)) throw error;
     process.stderr.write(`${program.name}: ${error.message}\n`);
     process.exitCode = 1;
+    if (process.connected) process.disconnect(); // a worker would wait for its main process
   }
 }
 
 async function main(program: Program, args: readonly string[]): Promise<void> {
-  const { name, version, offers, commands = [] } = program;
+  const { name, version, offers } = program;
+  const commands = [...(program.commands ?? []), INIT];
   const command = commands.find((known) => known.name === args[0]);
-  const settings = readSettings(
-    command === undefined ? args : args.slice(1),
-    process.env,
-    offers.map((offer) => offer.name),
-  );
+  const rest = command === undefined ? args : args.slice(1);
+  const settings = await readSettings(rest, process.env, offers, command !== INIT);
+  Object.assign(process.env, settings.fromFile); // where backends look for what is theirs
   if (settings.help) return print(helpText(name, offers, commands));
   if (settings.version) return print(version);
-  if (command !== undefined) return command.run(settings.env);
+  if (command === INIT) return init(program, settings);
+  if (command !== undefined) return (command as Command).run(settings.env); // all others can be run
   const chosen = choose(program, settings);
   if (settings.check) return check(chosen, settings);
 
   const log = await createLog(settings.logLevel);
+  const plan = readPlan();
+  if (plan !== undefined) return work(chosen, settings, plan, log);
   for (const warning of settings.warnings) log.warn({}, warning);
+  if (settings.workers > 1) return lead(chosen, settings, version, log);
   const sidecars = await openAll(chosen, settings, log);
   const server = await serve(sidecars, settings, log);
   if (!settings.noAuth) followTokenFiles(settings.env, followed(settings), server, log);
-  closeOnSignal(server, log);
-  for (const { name: service, backend, url } of sidecars)
-    log.info({ service, prefix: `/${service}`, backend, url }, "serving");
-  log.info(
-    { url: server.url, socket: settings.socketPath, version },
-    `listening on ${server.url ?? settings.socketPath}`,
-  );
+  closeOnSignal(() => server.close(), log);
+  for (const sidecar of sidecars) tellServing(sidecar, log);
+  tellListening(server.url, settings, version, log);
 }
 
-function choose({ name, offers, commands }: Program, settings: Settings): readonly Offer[] {
+/** As one of several workers. */
+async function work(chosen: readonly Offer[], settings: Settings, plan: WorkerPlan, log: Log): Promise<void> {
+  const gatherer = new Gatherer();
+  const sidecars = await openAll(chosen, settings, log, plan);
+  const owned = Object.keys(plan.owners).filter((name) => plan.owners[name] === plan.number);
+  const server = await serve(sidecars, settings, log, (builder) =>
+    builder
+      .gatherMetrics(() => gatherer.ask())
+      .worker({ ...plan, owned, share: 1 / plan.count, socketPath: socketOf(plan, plan.number) }),
+  );
+  if (!settings.noAuth) followTokenFiles(settings.env, followed(settings), server, log);
+  obey(server, gatherer, log);
+}
+
+/** As the main process of several workers. */
+async function lead(offers: readonly Offer[], settings: Settings, version: string, log: Log): Promise<void> {
+  const owners: Record<string, number> = {};
+  const served: { name: string; backend: string; url: string }[] = [];
+  for (const { name, env: variable, load } of offers) {
+    const service = await load();
+    refuseUnset(variable, settings);
+    const url = serviceUrl(service, settings);
+    const sharing = sharingOf(service, url);
+    if (sharing === "none") {
+      throw configError(
+        `${variable}: ${url} lives in one process, and --workers asks for ${settings.workers}; choose another backend, or one worker`,
+      );
+    }
+    if (sharing === "one") owners[name] = Object.keys(owners).length % settings.workers;
+    served.push({ name, backend: url.scheme, url: url.toString() });
+  }
+  const { Crew } = await import("./workers/main.ts");
+  const crew = await Crew.start({
+    count: settings.workers,
+    owners,
+    drainMs: settings.drainMs,
+    dataDir: dataDir(settings.env),
+    log,
+  });
+  if (crew === undefined) {
+    process.exitCode = 1;
+    return;
+  }
+  closeOnSignal(() => crew.close(), log);
+  for (const one of served) tellServing(one, log);
+  tellListening(crew.url, settings, version, log);
+}
+
+function tellServing({ name, backend, url }: Pick<Sidecar, "name" | "backend" | "url">, log: Log): void {
+  log.info({ service: name, prefix: `/${name}`, backend, url }, "serving");
+}
+
+function tellListening(url: string | undefined, { socketPath, workers }: Settings, version: string, log: Log): void {
+  const count = workers > 1 ? { workers } : {};
+  log.info({ url, socket: socketPath, version, ...count }, `listening on ${url ?? socketPath}`);
+}
+
+async function init({ name, offers }: Program, { configPath = "mikcar.yaml" }: Settings): Promise<void> {
+  const { writeConfigFile } = await import("./init.ts");
+  writeConfigFile(configPath, name, offers);
+  print(`${configPath} is written; start with: ${name} --config ${configPath}`);
+}
+
+function choose({ name, offers, commands = [] }: Program, settings: Settings): readonly Offer[] {
   if (offers.length === 1) return offers;
   if (settings.chosen.length > 0) return offers.filter((offer) => settings.chosen.includes(offer.name));
-  throw configError(`no service chosen; say which ones, or --all\n\n${helpText(name, offers, commands)}`);
+  throw configError(`no service chosen; say which ones, or --all\n\n${helpText(name, offers, [...commands, INIT])}`);
 }
 
-async function openAll(offers: readonly Offer[], settings: Settings, log: Log): Promise<Sidecar[]> {
-  const opened = await Promise.allSettled(offers.map((offer) => open(offer, settings, log)));
-  const sidecars = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-  const failed = opened.find((result) => result.status === "rejected");
-  if (failed === undefined) return sidecars;
-  await Promise.all(sidecars.map((sidecar) => sidecar.close()));
-  throw failed.reason;
-}
-
-async function open({ name, env: variable, load }: Offer, settings: Settings, log?: Log): Promise<Sidecar> {
-  const service = await load();
-  const isUnset = readSecret(settings.env, variable) === undefined;
-  if (isUnset && settings.strict) {
-    throw configError(`${variable} is not set, and --strict allows no embedded default; set it, or leave --strict out`);
-  }
-  const sidecar = await service.fromUrl(urlFromEnv(service, settings.env), (sentence) =>
-    log?.warn({ service: name }, sentence),
-  );
-  if (isUnset) log?.info({ service: name, url: sidecar.url }, `${variable} is not set; using the embedded default`);
-  return sidecar;
-}
-
-async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log): Promise<Server> {
+async function serve(
+  sidecars: readonly Sidecar[],
+  settings: Settings,
+  log: Log,
+  adjust: (builder: SidecarBuilder) => SidecarBuilder = (builder) => builder,
+): Promise<Server> {
   const builder = new SidecarBuilder()
     .host(settings.host)
     .authToken(settings.authToken)
@@ -123,14 +170,16 @@ async function serve(sidecars: readonly Sidecar[], settings: Settings, log: Log)
     .maxBodyBytes(settings.maxBodyBytes)
     .maxObjectBytes(settings.maxObjectBytes)
     .corsOrigins(settings.corsOrigins)
+    .traces(settings.tracesUrl)
     .log(log);
   if (settings.port !== undefined) builder.port(settings.port);
   if (settings.socketPath !== undefined) builder.socket(settings.socketPath);
   if (settings.noAuth) builder.noAuth();
+  if (settings.metricsPublic) builder.metricsPublic();
   if (settings.publicUrl !== undefined) builder.publicUrl(settings.publicUrl);
   for (const sidecar of sidecars) builder.add(sidecar);
   try {
-    return await builder.serve();
+    return await adjust(builder).serve();
   } catch (error) {
     await Promise.all(sidecars.map((sidecar) => sidecar.close()));
     throw error;
@@ -142,7 +191,7 @@ function followed({ authToken, hasTokenFlag, tokens }: Settings): Pick<Settings,
   return { authToken: hasTokenFlag ? undefined : authToken, tokens };
 }
 
-function closeOnSignal(server: Server, log: Log): void {
+function closeOnSignal(close: () => Promise<unknown>, log: Log): void {
   let stoppedAt: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
     // A terminal and a launcher may both pass the same signal on; one that comes later is meant.
@@ -150,7 +199,7 @@ function closeOnSignal(server: Server, log: Log): void {
     if (stoppedAt !== undefined) return;
     stoppedAt = performance.now();
     log.info({ signal }, "stopping: open calls may end first");
-    server.close().then(
+    close().then(
       () => process.exit(0),
       (error: unknown) => {
         log.error({ err: error }, "a backend did not close in order");
@@ -159,31 +208,6 @@ function closeOnSignal(server: Server, log: Log): void {
     );
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
-}
-
-/** `--check`: opens and pings every backend, tells all that is wrong, and leaves exit code 0 or 1. */
-async function check(offers: readonly Offer[], settings: Settings): Promise<void> {
-  const rows = await Promise.all(offers.map((offer) => checkOne(offer, settings)));
-  const width = (column: 0 | 1 | 2): number => Math.max(...rows.map((row) => row[column].length));
-  for (const [name, url, state, remark] of rows) {
-    print(`${name.padEnd(width(0))}  ${state.padEnd(width(2))}  ${url.padEnd(width(1))}  ${remark}`.trimEnd());
-  }
-  if (rows.some(([, , state]) => state !== "ok")) process.exitCode = 1;
-}
-
-async function checkOne(
-  offer: Offer,
-  settings: Settings,
-): Promise<[name: string, url: string, state: string, remark: string]> {
-  try {
-    const sidecar = await open(offer, settings);
-    const error = await pingError(sidecar);
-    await sidecar.close();
-    return [offer.name, sidecar.url, error === undefined ? "ok" : "down", error?.message ?? ""];
-  } catch (error) {
-    if (!isMikcarError(error)) throw error;
-    return [offer.name, "", "wrong", error.message];
-  }
 }
 
 function print(line: string): void {

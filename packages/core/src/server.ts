@@ -1,20 +1,12 @@
-/** One HTTP server for any number of sidecars: our dispatcher in front, Express for the rest, and an orderly end. */
+/** The builder of a server: settings one by one, and the sidecars that it carries. */
 
-import type { Server as HttpServer } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Callers } from "./callers.ts";
-import { DEFAULTS, Dispatcher, type Miss, noRoute } from "./dispatch.ts";
+import { DEFAULTS } from "./dispatch.ts";
 import { configError } from "./errors.ts";
-import { createFallback, fallbackError, type Middleware } from "./express.ts";
-import { httpServer, isLoopback, listenSocket, listenTcp, tcpUrl } from "./listen.ts";
-import { createLog, type Log } from "./log.ts";
-import type { Reply } from "./routes.ts";
+import type { Middleware } from "./express.ts";
+import type { Log } from "./log.ts";
+import type { Sample } from "./metrics-text.ts";
 import type { Sidecar } from "./service.ts";
-import { ownRoutes } from "./own.ts";
-import { VERSION } from "./version.ts";
-
-/** After the drain time: how long the cut-off calls have to send their last answer, and to clean up. */
-const GRACE_MS = 500;
+import { serve } from "./serving.ts";
 
 /** A server that listens. */
 export interface Server {
@@ -24,11 +16,30 @@ export interface Server {
   setAuthToken(token: string): void;
   /** Other tokens with scopes, from the next call on. @throws CONFIG_ERROR, and changes nothing, as `tokens` of the builder. */
   setTokens(json: string): void;
+  /** What `/metrics` tells of this process alone, for whoever puts several together. */
+  samples(): Promise<readonly Sample[]>;
+  /** The first part of `close()`: as that, but backends stay open, and so does what other workers reach. */
+  drain(): Promise<void>;
   /** Stops accepting, lets open calls end within the drain time, then closes every backend. Safe to call twice. */
   close(): Promise<void>;
 }
 
-interface Settings {
+/** Of a process that serves together with others; see `workers/`. */
+export interface WorkerSettings {
+  /** Where the others reach what this one alone has open. */
+  readonly socketPath: string;
+  /** The names of those services. */
+  readonly owned: readonly string[];
+  /** Part of each token's limits that is watched over here, above 0. */
+  readonly share: number;
+  /** For URLs signed without a token. */
+  readonly signingKey: string;
+  /** Nobody listens on the addresses yet. */
+  readonly isFirst: boolean;
+}
+
+/** What a builder has collected. */
+export interface ServerSettings {
   port: number | undefined;
   host: string;
   socketPath: string | undefined;
@@ -41,14 +52,18 @@ interface Settings {
   drainMs: number;
   corsOrigins: readonly string[];
   publicUrl: string | undefined;
+  metricsPublic: boolean;
+  gather: (() => Promise<readonly (readonly Sample[])[]>) | undefined;
+  tracesUrl: string | undefined;
   log: Log | undefined;
+  worker: WorkerSettings | undefined;
 }
 
 /** Collects sidecars and settings; every setter returns the builder. */
 export class SidecarBuilder {
   readonly #sidecars: Sidecar[] = [];
   readonly #middleware: Middleware[] = [];
-  readonly #settings: Settings = {
+  readonly #settings: ServerSettings = {
     ...DEFAULTS,
     port: undefined,
     host: "127.0.0.1",
@@ -58,7 +73,11 @@ export class SidecarBuilder {
     noAuth: false,
     corsOrigins: [],
     publicUrl: undefined,
+    metricsPublic: false,
+    gather: undefined,
+    tracesUrl: undefined,
     log: undefined,
+    worker: undefined,
   };
 
   /** Default 3001, unless there is a socket; 0 takes a free one. */
@@ -121,9 +140,29 @@ export class SidecarBuilder {
     return this.#set({ publicUrl: url.replace(/\/$/, "") });
   }
 
+  /** Anybody may read `/metrics`, without a token. */
+  metricsPublic(): this {
+    return this.#set({ metricsPublic: true });
+  }
+
+  /** What `/metrics` tells instead of this process's own: the `samples()` of each server that it stands for. */
+  gatherMetrics(gather: () => Promise<readonly (readonly Sample[])[]>): this {
+    return this.#set({ gather });
+  }
+
+  /** Writes OTLP traces to this URL, `/v1/traces` included; other `OTEL_*` variables count too. Default: none. */
+  traces(url: string | undefined): this {
+    return this.#set({ tracesUrl: url });
+  }
+
   /** Default: `info` on standard output. */
   log(log: Log): this {
     return this.#set({ log });
+  }
+
+  /** This process serves together with others. */
+  worker(worker: WorkerSettings): this {
+    return this.#set({ worker });
   }
 
   /** Mounted at `/<name>`. The server closes it. @throws CONFIG_ERROR when the name is taken. */
@@ -142,116 +181,12 @@ export class SidecarBuilder {
   }
 
   /** Resolves once it listens. @throws CONFIG_ERROR when the address cannot be used; the sidecars stay open then. */
-  async serve(): Promise<Server> {
-    const settings = this.#settings;
-    const { authToken, tokens, noAuth, host } = settings;
-    const callers = noAuth ? new Callers(undefined) : new Callers(authToken, tokens);
-    const isOpen = callers.anybody !== undefined;
-    const isLocal = isLoopback(host);
-    if (isOpen && !isLocal && !noAuth) {
-      throw configError(
-        `without a token only loopback is safe, and the host is "${host}"; set a token (--auth-token or SIDECAR_TOKEN), or say --no-auth`,
-      );
-    }
-    const log = settings.log ?? (await createLog());
-    if (isOpen && !isLocal)
-      log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
-    const shared = { ...settings, callers, log, sameOriginOnly: isOpen };
-    const own = { prefix: "", sidecar: { routes: ownRoutes(this.#sidecars, VERSION, log) } };
-    const mounts = [
-      own,
-      ...this.#sidecars.map((sidecar) => ({ prefix: `/${sidecar.name}`, sidecar, service: sidecar.name })),
-    ];
-    const miss = missHandler(this.#middleware);
-    const listen = async (isSocket: boolean): Promise<Listener> => {
-      const dispatcher = new Dispatcher(mounts, { ...shared, loopbackHostOnly: isOpen && isLocal && !isSocket });
-      const server = httpServer(
-        settings.timeoutMs,
-        (request, response) => dispatcher.handle(request, response, miss),
-        (request, response) => dispatcher.handle(request, response, miss, true),
-      );
-      if (isSocket) await listenSocket(server, settings.socketPath ?? "", isOpen);
-      else await listenTcp(server, host, settings.port ?? 3001);
-      return { server, dispatcher };
-    };
-
-    const listeners: Listener[] = [];
-    if (settings.socketPath !== undefined) listeners.push(await listen(true));
-    if (settings.socketPath === undefined || settings.port !== undefined) {
-      try {
-        listeners.push(await listen(false));
-      } catch (error) {
-        await Promise.all(listeners.map((listener) => shut(listener, 0)));
-        throw error;
-      }
-    }
-    return runningServer(listeners, this.#sidecars, settings.drainMs, callers);
+  serve(): Promise<Server> {
+    return serve({ ...this.#settings }, this.#sidecars, this.#middleware);
   }
 
-  #set(settings: Partial<Settings>): this {
+  #set(settings: Partial<ServerSettings>): this {
     Object.assign(this.#settings, settings);
     return this;
   }
-}
-
-interface Listener {
-  readonly server: HttpServer;
-  readonly dispatcher: Dispatcher;
-}
-
-/** Hands a call to Express, and turns what comes back unanswered into an error of ours. */
-function missHandler(middleware: readonly Middleware[]): Miss {
-  let fallback: Promise<Middleware> | undefined;
-  return async (call, headers) => {
-    const { request, response } = call;
-    if (middleware.length === 0) throw noRoute(request.url);
-    const app = await (fallback ??= createFallback(middleware));
-    for (let at = 0; at < headers.length; at += 2) response.appendHeader(headers[at] ?? "", headers[at + 1] ?? "");
-    return new Promise<Reply>((resolve, reject) => {
-      response.once("close", () => {
-        call.isAnswered = true;
-        resolve({});
-      });
-      app(request, response, (thrown) => {
-        for (const name of response.getHeaderNames()) response.removeHeader(name);
-        reject(fallbackError(thrown, request.url));
-      });
-    });
-  };
-}
-
-function runningServer(
-  listeners: readonly Listener[],
-  sidecars: readonly Sidecar[],
-  drainMs: number,
-  callers: Callers,
-): Server {
-  let closing: Promise<void> | undefined;
-  const end = async (): Promise<void> => {
-    await Promise.all(listeners.map((listener) => shut(listener, drainMs)));
-    await Promise.all(sidecars.map((sidecar) => sidecar.close()));
-  };
-  return {
-    url: listeners.map(({ server }) => tcpUrl(server)).find((url) => url !== undefined),
-    setAuthToken: (token) => {
-      if (token === "") throw configError("an empty token would open everything to everybody; give one");
-      callers.setToken(token);
-    },
-    setTokens: (json) => callers.setTokens(json),
-    close: () => (closing ??= end()),
-  };
-}
-
-async function shut({ server, dispatcher }: Listener, drainMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, drainMs);
-  await Promise.race([dispatcher.drain(), late.promise]);
-  clearTimeout(timer);
-  dispatcher.stop();
-  server.closeIdleConnections();
-  const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
-  await closed;
-  clearTimeout(grace);
-  await Promise.race([dispatcher.drain(), sleep(GRACE_MS, undefined, { ref: false })]); // to clean up behind an upload, say
 }

@@ -3,6 +3,7 @@
 import { resolve } from "node:path";
 import { type ConfigUrl, configUrl } from "./config-url.ts";
 import { configError, isMikcarError, type MikcarError } from "./errors.ts";
+import type { Gauge } from "./metrics.ts";
 import type { Call, Method, Reply, Routes, Spec } from "./routes.ts";
 import { type Env, readSecret } from "./env.ts";
 
@@ -11,6 +12,8 @@ export interface Backend {
   ping(): Promise<void>;
   /** Releases sockets, files and timers. Safe to call twice. */
   close(): Promise<void>;
+  /** What `/metrics` tells of it besides its calls; cheap, and with labels that no caller can make more of. */
+  gauges?(): readonly Gauge[];
 }
 
 /** Takes a sentence that whoever runs the service should read. */
@@ -21,6 +24,12 @@ export type Warn = (sentence: string) => void;
  * @param warn Absent: nobody reads.
  */
 export type Open<B> = (url: ConfigUrl, warn?: Warn) => Promise<B>;
+
+/**
+ * Where a backend is open when several worker processes serve: `each` of them has it open; `one` has, and gets the calls of the
+ * others, as what it keeps (locks, leases, caches) is of one process; `none`, as what it holds is gone with its process.
+ */
+export type Sharing = "each" | "one" | "none";
 
 export interface Definition<B extends Backend> {
   /** Mount prefix, log field, flag, and key in the health report: lower-case letters. */
@@ -34,6 +43,19 @@ export interface Definition<B extends Backend> {
   readonly backends: Readonly<Record<string, () => Promise<{ readonly open: Open<B> }>>>;
   /** The URL used when the variable is unset. @param dataDir An absolute path. */
   readonly embedded: (dataDir: string) => string;
+  /** Absent: `one`, and `none` for `memory:`. */
+  readonly sharing?: (url: ConfigUrl) => Sharing;
+}
+
+/** What a program needs of a service. */
+export interface Startable extends Pick<Definition<Backend>, "name" | "env" | "summary" | "embedded" | "sharing"> {
+  readonly routes: readonly (readonly [method: Method, path: string, handler: unknown, spec: Spec])[];
+  fromUrl(url: string, warn?: Warn): Promise<Sidecar>;
+}
+
+/** Where its backend is open when several workers serve. */
+export function sharingOf({ sharing }: Startable, url: ConfigUrl): Sharing {
+  return sharing?.(url) ?? (url.scheme === "memory" ? "none" : "one");
 }
 
 /** A route with its backend inside. */
@@ -53,6 +75,8 @@ export interface Sidecar extends Backend {
   /** Masked: safe to log. */
   readonly url: string;
   readonly routes: readonly BoundRoute[];
+  /** Puts a stand-in before the backend that the routes use from now on: for traces. */
+  observe?(around: <B extends object>(backend: B) => B): void;
 }
 
 export interface Service<B extends Backend> extends Definition<B> {
@@ -66,20 +90,27 @@ export interface Service<B extends Backend> extends Definition<B> {
 
 /** Makes a service of a definition. The six of this project and any of your own are made the same way. */
 export function defineService<B extends Backend>(definition: Definition<B>): Service<B> {
-  const bind = (backend: B, scheme: string, url: string): Sidecar => ({
-    name: definition.name,
-    summary: definition.summary,
-    backend: scheme,
-    url,
-    routes: definition.routes.map(([method, path, handler, spec]) => ({
-      method,
-      path,
-      spec,
-      handle: (call) => handler(backend, call),
-    })),
-    ping: () => backend.ping(),
-    close: () => backend.close(),
-  });
+  const bind = (backend: B, scheme: string, url: string): Sidecar => {
+    let used = backend;
+    return {
+      name: definition.name,
+      summary: definition.summary,
+      backend: scheme,
+      url,
+      routes: definition.routes.map(([method, path, handler, spec]) => ({
+        method,
+        path,
+        spec,
+        handle: (call) => handler(used, call),
+      })),
+      observe: (around) => {
+        used = around(backend);
+      },
+      gauges: () => backend.gauges?.() ?? [],
+      ping: () => backend.ping(),
+      close: () => backend.close(),
+    };
+  };
 
   return {
     ...definition,

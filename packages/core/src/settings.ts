@@ -1,10 +1,15 @@
 /** The command line and the environment, as data and one parser: flags beat variables beat defaults. */
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { belowEnvironment, readConfigFile } from "./config-file.ts";
+import { configKeys, type NamedService } from "./config-keys.ts";
 import { DEFAULTS } from "./dispatch.ts";
 import { type Env, readSecret } from "./env.ts";
 import { configError } from "./errors.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { type Origin, originsOf } from "./origins.ts";
+import { tracesUrl } from "./otlp.ts";
 import { readTokens } from "./tokens.ts";
 
 export interface Settings {
@@ -13,7 +18,11 @@ export interface Settings {
   readonly help: boolean;
   readonly version: boolean;
   readonly check: boolean;
+  /** Of the configuration file, whether it was read or not. */
+  readonly configPath: string | undefined;
   readonly strict: boolean;
+  /** How many processes serve, 1 or more. */
+  readonly workers: number;
   readonly noAuth: boolean;
   readonly port: number | undefined;
   readonly host: string;
@@ -30,7 +39,14 @@ export interface Settings {
   readonly maxObjectBytes: number;
   readonly corsOrigins: readonly string[];
   readonly publicUrl: string | undefined;
-  /** The environment with the flags that stand for variables written into it, for the services to read. */
+  readonly metricsPublic: boolean;
+  /** Where traces go. */
+  readonly tracesUrl: string | undefined;
+  /** Variables that the configuration file alone sets. */
+  readonly fromFile: Env;
+  /** Where each setting comes from. */
+  readonly origins: readonly Origin[];
+  /** The environment with the file, and the flags that stand for variables written into it, for the services to read. */
   readonly env: Env;
   /** What is odd but no error: told in the log. */
   readonly warnings: readonly string[];
@@ -50,6 +66,8 @@ const FLAGS = {
   socket: { type: "string", value: "PATH", help: "Unix socket instead of TCP; with --port beside it" },
   "auth-token": { type: "string", value: "TOKEN", help: "ask every call for this token (env SIDECAR_TOKEN)" },
   "no-auth": { type: "boolean", help: "no token, on any address; ignores a token that is set" },
+  workers: { type: "string", value: "N", help: "processes that serve, 0: one per core (env MIKCAR_WORKERS)" },
+  config: { type: "string", value: "FILE", help: "JSON or YAML, below the environment (env MIKCAR_CONFIG)" },
   data: { type: "string", value: "DIR", help: "folder of the embedded backends (env MIKCAR_DATA, ./data)" },
   strict: { type: "boolean", help: "an unset URL is an error (env MIKCAR_STRICT)" },
   "log-level": { type: "string", value: "LEVEL", help: `${LOG_LEVELS.join(", ")} (env LOG_LEVEL)` },
@@ -58,32 +76,48 @@ const FLAGS = {
   version: { type: "boolean", short: "v", help: "the version" },
 } as const satisfies Record<string, Flag>;
 
-/** @throws CONFIG_ERROR naming the flag or variable, what came, and what is known. */
-export function readSettings(args: readonly string[], env: Env, serviceNames: readonly string[]): Settings {
+/** @throws CONFIG_ERROR naming the flag, variable or key, what came, and what is known. */
+export async function readSettings(
+  args: readonly string[],
+  environment: Env,
+  services: readonly NamedService[],
+  readsFile = true,
+): Promise<Settings> {
+  const serviceNames = services.map(({ name }) => name);
   const { values } = parse(args, serviceNames);
   const text = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
   const isSet = (name: string): boolean => values[name] === true;
-  // Many platforms set PORT for every program; beside a socket only the flag asks for TCP as well.
-  const port = text("port") ?? (text("socket") === undefined ? env["PORT"] || undefined : undefined);
+  const configPath = text("config") ?? (environment["MIKCAR_CONFIG"] || undefined);
+  const isToRead = readsFile && !isSet("help") && !isSet("version");
+  const file = isToRead && configPath !== undefined ? await readConfigFile(configPath, services) : undefined;
+  const keys = configKeys(services);
+  const fromFile = file === undefined ? {} : belowEnvironment(file, environment, keys);
+  const env: Env = { ...environment, ...fromFile };
+  const socketPath = text("socket") ?? (env["MIKCAR_SOCKET"] || undefined);
+  // Many platforms set PORT for every program; beside a socket only the flag or the file asks for TCP as well.
+  const port = text("port") ?? (socketPath === undefined ? env["PORT"] || undefined : fromFile["PORT"]);
   const seconds = (name: string, fallbackMs: number): number =>
     number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
-  const noAuth = isSet("no-auth");
+  const noAuth = isSet("no-auth") || file?.noAuth === true;
   const oneToken = text("auth-token") ? checkToken(text("auth-token")) : authToken(env);
   const tokens = readSecret(env, "SIDECAR_TOKENS");
-  if (tokens !== undefined) readTokens(tokens);
+  const scoped = tokens === undefined ? undefined : readTokens(tokens);
+  const chosen = isSet("all") ? serviceNames : serviceNames.filter(isSet);
   const emptyToken =
     oneToken === undefined ? ["SIDECAR_TOKEN", "AUTH_TOKEN"].find((name) => env[name] === "") : undefined;
 
   return {
-    chosen: isSet("all") ? serviceNames : serviceNames.filter(isSet),
+    chosen: chosen.length > 0 ? chosen : (file?.services ?? []),
     help: isSet("help"),
     version: isSet("version"),
     check: isSet("check"),
+    configPath,
     strict: isSet("strict") || boolean(env, "MIKCAR_STRICT"),
     noAuth,
+    workers: workerCount(text("workers"), env),
     port: port === undefined ? undefined : portNumber(port, text("port") === undefined ? "PORT" : "--port"),
     host: (text("host") || env["HOST"] || "127.0.0.1").replace(/^\[(.*)\]$/, "$1"),
-    socketPath: text("socket"),
+    socketPath,
     authToken: oneToken,
     hasTokenFlag: Boolean(text("auth-token")),
     tokens,
@@ -94,9 +128,16 @@ export function readSettings(args: readonly string[], env: Env, serviceNames: re
     maxObjectBytes: bytes(env, "MAX_OBJECT_BYTES", DEFAULTS.maxObjectBytes, Number.MAX_SAFE_INTEGER),
     corsOrigins: origins(env["CORS_ORIGINS"] ?? ""),
     publicUrl: publicUrl(env["PUBLIC_URL"] ?? ""),
+    metricsPublic: boolean(env, "METRICS_PUBLIC"),
+    tracesUrl: tracesUrl(env),
+    fromFile,
+    origins: originsOf(keys, { values, environment, fromFile, file, chosen }),
     env: { ...env, ...(text("data") === undefined ? {} : { MIKCAR_DATA: text("data") }) },
     warnings: [
       ...(emptyToken === undefined ? [] : [`${emptyToken} is set but empty; it counts as unset`]),
+      ...(scoped?.length === 0 && oneToken === undefined && !noAuth
+        ? ["SIDECAR_TOKENS holds no token, and there is no other: every call but /health is refused"]
+        : []),
       ...(noAuth && (oneToken ?? tokens) !== undefined ? ["--no-auth: the token that is set is ignored"] : []),
     ],
   };
@@ -137,6 +178,13 @@ function parse(
     const names = Object.keys(options).map((name) => `--${name}`);
     throw configError(`${(cause as Error).message.split(". To specify")[0]}; known: ${names.join(" ")}`, { cause });
   }
+}
+
+function workerCount(flag: string | undefined, env: Env): number {
+  const text = flag ?? (env["MIKCAR_WORKERS"] || "1");
+  const count = Number(text);
+  if (/^\d{1,4}$/.test(text) && count <= 1024) return count === 0 ? availableParallelism() : count;
+  throw configError(`${flag === undefined ? "MIKCAR_WORKERS" : "--workers"} is "${text}"; expected 0 to 1024`);
 }
 
 function portNumber(text: string, name: string): number {

@@ -33,9 +33,8 @@ export function readTokens(text: string): readonly (readonly [token: string, gra
   } catch {
     throw wrong("it is not JSON"); // the reason would quote it
   }
-  const table = z.record(z.string(), z.unknown()).safeParse(json);
-  if (!table.success) throw wrong("expected an object of tokens");
-  return Object.entries(table.data).map(([token, value], index) => {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw wrong("expected an object of tokens");
+  return Object.entries(json).map(([token, value], index) => {
     const name = `entry ${index + 1}`;
     if (!TOKEN.test(token)) throw wrong(`${name}: a token is not empty, and has no white space or control character`);
     const read = entry.safeParse(value);

@@ -42,6 +42,7 @@ export const routes: Routes<EchoBackend> = [
   ["GET", "/away", async () => Promise.reject(unavailable("secret-of-the-backend")), anything],
   ["GET", "/half", async () => ({ body: half() }), anything],
   ["GET", "/wait", async (echo, call) => ({ body: await wait(echo, call.signal) }), anything],
+  ["GET", "/slow", async () => ({ body: await sleep(60, "slow") }), anything],
   ["GET", "/poll", async (echo, call) => poll(echo, call), anything],
   ["GET", "/told/:count", async (echo, call) => told(echo, Number(call.param("count"))), anything],
   ["GET", "/read/:name", async () => ({ body: "read" }), { ...anything, access: { needs: "read", confine: ":name" } }],

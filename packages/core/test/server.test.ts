@@ -94,7 +94,7 @@ describe("the document", () => {
 
     expect(await new Validator().validate(document)).toEqual({ valid: true });
     const served = EchoService.routes.map(([method, path]) => `${method} /echo${path.replace(/[:*](\w+)/, "{$1}")}`);
-    const own = ["/health", "/ready", "/openapi.json", "/docs"].map((path) => `GET ${path}`);
+    const own = ["/health", "/ready", "/metrics", "/openapi.json", "/docs"].map((path) => `GET ${path}`);
     const described = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
@@ -205,5 +205,22 @@ describe("a sidecar inside an Express application", () => {
 
     expect((await ask(url, "/param/a")).status).toBe(401);
     expect((await ask(url, "/param/a", { headers: { Authorization: "Bearer token" } })).text).toBe("a");
+  });
+
+  it("signs URLs below the application's mount path", async () => {
+    const app = express();
+    const sidecar = EchoService.fromBackend(echoBackend());
+    app.use("/files", (await sidecarRouter(sidecar, { authToken: "token", log: await keptLog([]) })) as never); // as above
+    const server = createServer(app).listen(0, "127.0.0.1");
+    ends.push(() => new Promise((resolve) => server.close(resolve)));
+    await new Promise((resolve) => server.once("listening", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const headers = { Authorization: "Bearer token" };
+
+    const signed: string = (await ask(url, "/files/sign?name=a%20b", { headers })).json.url;
+
+    expect(signed).toContain("/files/read/a%20b?");
+    expect((await ask(url, signed.slice(url.length))).text).toBe("read");
+    expect((await ask(url, signed.slice(url.length).replace("a%20b", "c"))).status).toBe(403);
   });
 });

@@ -1,6 +1,7 @@
 /** Tokens with scopes: what they open, what they confine, and how they change. */
 
 import { renameSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { afterEach, expect, it } from "@jest/globals";
 import { type Answer, ask, temporaryFolder, until } from "@mikcar/devkit";
 import { Callers } from "../src/callers.ts";
@@ -92,6 +93,27 @@ it("has its own limits, and tells when to try again", async () => {
   expect(
     (await Promise.all(Array.from({ length: 20 }, () => call("free")))).every(({ status }) => status === 200),
   ).toBe(true);
+});
+
+it("counts bodies that break off, and those that nobody reads", async () => {
+  const grant = { scopes: ["echo"], body_bytes_per_second: 1000 };
+  await start({ broken: grant, unread: grant });
+  const { port } = new URL(server?.url ?? "");
+  const post = (token: string, path: string): string =>
+    `POST ${path} HTTP/1.1\r\nHost: localhost:${port}\r\nAuthorization: Bearer ${token}\r\nContent-Length: 9000\r\n\r\n`;
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.write(`${post("broken", "/echo/bytes")}${"b".repeat(5000)}`);
+  await until("the broken body counts", async () => (await call("broken")).status === 429);
+  socket.destroy();
+
+  const ignored = await ask(server?.url ?? "", "/echo/nothing", {
+    method: "POST",
+    headers: { authorization: "Bearer unread" },
+    body: "b".repeat(5000),
+  });
+
+  expect(ignored.status).toBe(200);
+  await until("the unread body counts", async () => (await call("unread")).status === 429);
 });
 
 it("signs URLs that end with it, and open no more than it does", async () => {

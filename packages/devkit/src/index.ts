@@ -3,6 +3,7 @@ export { findProgram } from "./find-program.ts";
 export { type Answer, ask, type Ask } from "./http.ts";
 export { freePort } from "./ports.ts";
 export { type Certificate, LOCALHOST } from "./servers/certificate.ts";
+export { type Collector, type ReceivedSpan, startCollector } from "./servers/otlp.ts";
 export { type Proxy, startProxy } from "./servers/proxy.ts";
 export { type Ending, type Launch, type RunningProgram, runProgram, startProgram } from "./program.ts";
 export { type Readme, readReadme } from "./readme.ts";

@@ -24,4 +24,5 @@ export const KvService: Service<KvBackend> = defineService<KvBackend>({
   routes,
   backends,
   embedded: (dataDir) => fileUrl(join(dataDir, "kv.lmdb")),
+  sharing: ({ scheme }) => (scheme === "memory" ? "none" : "each"),
 });

@@ -67,7 +67,7 @@ function closing(current: Current): void {
     await expect(written).resolves.toBeUndefined();
   });
 
-  const afterClose: Record<keyof Omit<KvBackend, "close">, (kv: KvBackend) => Promise<unknown>> = {
+  const afterClose: Record<keyof Omit<KvBackend, "close" | "gauges">, (kv: KvBackend) => Promise<unknown>> = {
     get: (kv) => kv.get("a"),
     getMany: (kv) => kv.getMany(["a"]),
     exists: (kv) => kv.exists("a"),

@@ -27,12 +27,17 @@ export function broker(backend: QueueBackend): Broker {
     await errands.close();
     await backend.close();
   };
+  const streams = new Streams(backend, waiting, errands);
   return {
     backend,
     errands,
     waiting,
     finals,
-    streams: new Streams(backend, waiting, errands),
+    streams,
+    gauges: () => [
+      { name: "mikcar_queue_takers", help: "Calls and streams that wait for a message.", value: waiting.size },
+      { name: "mikcar_queue_streams", help: "Streams of messages that are open.", value: streams.size },
+    ],
     ping: () => backend.ping(),
     close: () => (closing ??= close()),
   };

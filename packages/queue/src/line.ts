@@ -60,6 +60,10 @@ export class Line {
     this.#onEmpty = onEmpty;
   }
 
+  get size(): number {
+    return this.#takers.size;
+  }
+
   join(wanted: Wanted): Promise<readonly Message[]> {
     const taker = new Taker(wanted);
     this.#takers.add(taker);

@@ -64,6 +64,13 @@ export class Streams {
     }
   }
 
+  /** Clients that have one open. */
+  get size(): number {
+    let size = 0;
+    for (const streams of this.#open.values()) size += streams.size;
+    return size;
+  }
+
   #begin(source: Source, visibilityMs: number): Stream {
     const stream = new Stream(visibilityMs);
     const name = sourceName(source);

@@ -25,6 +25,13 @@ export class Waiting {
     return this.#line(source).join(wanted);
   }
 
+  /** Takers that wait. */
+  get size(): number {
+    let size = 0;
+    for (const line of this.#lines.values()) size += line.size;
+    return size;
+  }
+
   /** Everybody who waits gets nothing. Resolves when no call to the backend is under way. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -15,6 +15,7 @@ export function database(backend: SqlBackend, limits: ScriptLimits = scriptLimit
   return {
     backend,
     scripts,
+    gauges: () => [...(backend.gauges?.() ?? []), ...scripts.gauges()],
     ping: () => backend.ping(),
     close: async () => {
       await scripts.close();

@@ -1,6 +1,6 @@
 /** Scripts as transactions: each runs in the sandbox, and again when it lost to another transaction. */
 
-import { type Call, MikcarError } from "@mikcar/core";
+import { type Call, type Gauge, MikcarError } from "@mikcar/core";
 import { audited } from "./audit.ts";
 import type { Isolation, SqlBackend, Transaction } from "./backend.ts";
 import { isRetryable, isStale, sqlError, sqlState } from "./errors.ts";
@@ -81,6 +81,20 @@ export class Scripts {
     });
     if (outcome !== "lost") return outcome;
     return this.#lane.run(call.signal, async () => (await attempt(true)) as ScriptOutcome); // it goes on until it wins
+  }
+
+  gauges(): Gauge[] {
+    const help = "Scripts in their places, and before them.";
+    const gauge = (state: string, value: number): Gauge => ({
+      name: "mikcar_sql_scripts",
+      help,
+      labels: { state },
+      value,
+    });
+    return [
+      gauge("running", this.#slots.busy + this.#lane.busy),
+      gauge("waiting", this.#slots.waiting + this.#lane.waiting),
+    ];
   }
 
   async close(): Promise<void> {

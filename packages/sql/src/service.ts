@@ -22,6 +22,7 @@ export const SqlService: Service<Database> = defineService<Database>({
   routes,
   backends,
   embedded: (dataDir) => fileUrl(join(dataDir, "sql.db")).replace("file:", "sqlite:"),
+  sharing: ({ scheme, path }) => (scheme !== "sqlite" ? "each" : path === ":memory:" ? "none" : "one"),
 });
 
 function withScripts(load: Load<SqlBackend>): Load<Database> {

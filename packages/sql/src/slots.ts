@@ -3,14 +3,25 @@
 import { unavailable } from "@mikcar/core";
 
 export class Slots {
+  readonly #count: number;
   #free: number;
   readonly #maxWaiting: number;
   readonly #waiting: (() => void)[] = [];
 
   /** @param count Places. @param maxWaiting How many may wait for one. */
   constructor(count: number, maxWaiting: number) {
+    this.#count = count;
     this.#free = count;
     this.#maxWaiting = maxWaiting;
+  }
+
+  /** Places in use. */
+  get busy(): number {
+    return this.#count - this.#free;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   /**

@@ -107,7 +107,8 @@ export interface StorageBackend extends Backend {
   delete(path: string, conditions?: Preconditions): Promise<boolean>;
   /** What is absent counts as done. One failure does not keep the others from being deleted. */
   deleteMany(paths: readonly string[]): Promise<DeleteReport>;
-  list(query: ListQuery): Promise<Page>;
+  /** @param signal When it aborts, nobody waits any more, and nothing more is to be read for this listing. */
+  list(query: ListQuery, signal?: AbortSignal): Promise<Page>;
   /** With its headers, over whatever is at `to`; both may be the same. @returns undefined when there is nothing at `from`. */
   copy(from: string, to: string): Promise<Written | undefined>;
   /** As `copy`; `from` goes away once `to` is there. A crash may leave both, never neither. */

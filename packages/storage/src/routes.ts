@@ -125,7 +125,7 @@ async function list(storage: StorageBackend, call: Call, below: string): Promise
   const prefix = checkPrefix(below);
   call.confine(prefix === "" ? "" : `${prefix}/`);
   const { limit, offset, delimiter } = call.query(listQuery);
-  const { objects, prefixes, next } = await storage.list({ prefix, after: offset, limit, delimiter });
+  const { objects, prefixes, next } = await storage.list({ prefix, after: offset, limit, delimiter }, call.signal);
   const rows = objects.map(({ path, size, lastModified, eTag }) => ({
     location: path,
     size,

@@ -20,4 +20,5 @@ export const StorageService = defineService<StorageBackend>({
   routes,
   backends,
   embedded: (dataDir) => fileUrl(join(dataDir, "storage")),
+  sharing: ({ scheme }) => (scheme === "memory" ? "none" : scheme === "file" ? "one" : "each"),
 });

@@ -122,7 +122,10 @@ export function bucketBehaviour(name: string, { open, url, below, login, quirks 
       const storage = await start(`${await freshBucket()}/team-a`);
       const long = `${"s".repeat(200)}/`.repeat(5) + "s".repeat(19);
 
-      await expect(put(storage, long)).rejects.toMatchObject({ code: "BAD_REQUEST", message: /1017 bytes/ });
+      await expect(put(storage, long)).rejects.toMatchObject({
+        code: "BAD_REQUEST",
+        message: expect.stringMatching(/1017 bytes/),
+      });
       await expect(storage.head(long)).rejects.toMatchObject({ code: "BAD_REQUEST" });
     });
   });

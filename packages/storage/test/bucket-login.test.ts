@@ -182,6 +182,7 @@ it.each([
   ["s3://", /the URL names no bucket/],
   ["s3://bucket/a//b", /the prefix in the URL: the prefix has an empty segment/],
   ["s3://bucket/a/../b", /the prefix in the URL: the prefix has a "\.\." segment/],
+  ["s3://user:hush@bucket", /no login belongs before the bucket/],
   ["s3://bucket?timeout_ms=0", /"timeout_ms" is "0"/],
   ["s3://bucket?endpoint=http://u:hush@127.0.0.1", /"endpoint": expected http.*no login/],
   ["s3://bucket?endpoint=127.0.0.1:9000", /"endpoint": expected http/],

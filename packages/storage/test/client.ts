@@ -43,7 +43,7 @@ export function watchPuts(): { isOver(): boolean } {
 function watched(storage: StorageBackend): StorageBackend {
   return new Proxy(storage, {
     get: (target, name: keyof StorageBackend) => {
-      if (name !== "put") return target[name].bind(target);
+      if (name !== "put") return target[name]?.bind(target);
       return (...args: Parameters<StorageBackend["put"]>) => target.put(...args).finally(() => (finishedPuts += 1));
     },
   });

@@ -1,7 +1,18 @@
 /** What the storage interface means, whatever is behind it. */
 
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type { ObjectBody, ObjectHeaders, ObjectInfo, Page, Slice, StorageBackend, Written } from "../src/backend.ts";
+import type {
+  ListedObject,
+  ListQuery,
+  ObjectBody,
+  ObjectHeaders,
+  ObjectInfo,
+  Page,
+  Slice,
+  StorageBackend,
+  Written,
+} from "../src/backend.ts";
+import { byteString, page } from "../src/listing.ts";
 
 /**
  * Every difference we accept, by name.
@@ -70,6 +81,32 @@ export function list(
 
 export async function paths(storage: StorageBackend, query: Parameters<typeof list>[1] = {}): Promise<string[]> {
   return (await list(storage, query)).objects.map(({ path }) => path);
+}
+
+/** Siblings that sort before and behind the slash of a folder, beside and in it. */
+const TREE: readonly string[] = [
+  ...["a/", "r-", "r/"].flatMap((begin) => Array.from({ length: 12 }, (_, number) => `dd/${begin}${number}`)),
+  ...["q-1", "q-2", "q/w-1", "q/w/z", "q/w0", "m/n/1", "r0", "z1", "z2"].map((path) => `dd/${path}`),
+  "d",
+  "dd0",
+];
+
+/** What a listing of these paths is. */
+function pageOf(
+  all: readonly string[],
+  query: ListQuery,
+): { readonly paths: readonly string[] } & Omit<Page, "objects"> {
+  const objects = all
+    .map((path): readonly [string, ListedObject] => [
+      byteString(path),
+      { path, size: path.length, lastModified: new Date(0), eTag: "" },
+    ])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return shapeOf(page((start) => objects.filter(([key]) => key >= start), query));
+}
+
+function shapeOf({ objects, prefixes, next }: Page): ReturnType<typeof pageOf> {
+  return { paths: objects.map(({ path }) => path), prefixes, next };
 }
 
 export function storageContract(name: string, harness: Harness): void {
@@ -382,6 +419,60 @@ export function storageContract(name: string, harness: Harness): void {
         expect((await list(storage, { limit: 25 })).next).toBeUndefined();
         expect((await list(storage, { limit: 24 })).next).toBe("p/23");
         expect(await paths(storage, { after: "p/22x" })).toEqual(["p/23", "p/24"]);
+      });
+
+      it("leave nothing out and repeat nothing, however small their pages are", async () => {
+        await Promise.all(TREE.map((path) => put(storage, path)));
+
+        for (const delimiter of [undefined, "/"] as const) {
+          const { paths: objects, prefixes } = pageOf(TREE, { prefix: "dd", after: undefined, limit: 1000, delimiter });
+          for (const limit of [1, 2, 3, 5, 10, 39]) {
+            const seen: string[] = [];
+            let after: string | undefined;
+            do {
+              const found = await list(storage, { prefix: "dd", limit, delimiter, after });
+              seen.push(...found.objects.map(({ path }) => path), ...found.prefixes);
+              after = found.next;
+            } while (after !== undefined);
+            expect([limit, ...seen.sort()]).toEqual([limit, ...[...objects, ...prefixes].sort()]);
+          }
+        }
+      });
+
+      it("begin wherever they are told to", async () => {
+        await Promise.all(TREE.map((path) => put(storage, path)));
+        const inside = [
+          "m/n",
+          "m/n/",
+          "a",
+          "a/",
+          "a/5",
+          "q/",
+          "q/w",
+          "q/w/",
+          "q/w/z",
+          "q/w-1",
+          "q/w-2/x",
+          "r-5",
+          "r/",
+          "r/5",
+          "r/9",
+        ];
+        const beyond = ["", "/", "r/5/x", "r/5/x/", "r//x", "r/~/y", `r/${"s".repeat(300)}/x`, "r0", "z2"].map(
+          (path) => `dd/${path}`,
+        );
+        const offsets = [...inside.map((path) => `dd/${path}`), ...beyond, "d", "d/", "dd", "de/x/y", "zz"];
+
+        for (const after of offsets) {
+          for (const prefix of ["", "dd", "dd/q/w"]) {
+            for (const delimiter of [undefined, "/"] as const) {
+              for (const limit of [1, 1000]) {
+                const query: ListQuery = { prefix, after, delimiter, limit };
+                expect([query, shapeOf(await list(storage, query))]).toEqual([query, pageOf(TREE, query)]);
+              }
+            }
+          }
+        }
       });
 
       it("tell size, time and entity tag as head does", async () => {

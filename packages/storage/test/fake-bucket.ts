@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { promisify } from "node:util";
 
 export interface Heard {
   /** Without the bucket: `PUT /x?partNumber=1`. */
@@ -14,6 +15,8 @@ export interface FakeBucket {
   /** `127.0.0.1:port`. */
   readonly address: string;
   readonly heard: Heard[];
+  /** How many are open. */
+  connections(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -35,6 +38,7 @@ export async function startFakeBucket(say: Say): Promise<FakeBucket> {
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     heard,
+    connections: promisify(server.getConnections.bind(server)),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -7,10 +7,11 @@ import { configUrl } from "@mikcar/core";
 import type { ListedObject, ListQuery, Page, StorageBackend } from "../src/backend.ts";
 import { open } from "../src/backends/gs/index.ts";
 import type { GcsBucket } from "../src/backends/gs/bucket.ts";
+import { Place } from "../src/backends/cloud/place.ts";
 import { listPage } from "../src/backends/gs/listing.ts";
 import { byteString, page } from "../src/listing.ts";
 import { pathFault } from "../src/path.ts";
-import { broken, PLAIN, put, read, stream, text } from "./contract.ts";
+import { broken, list, PLAIN, put, read, stream, text } from "./contract.ts";
 import { type FakeBucket, type Heard, type Say, startFakeBucket } from "./fake-bucket.ts";
 
 const RUNS = process.env["MIKCAR_TEST_LONG"] === "1" ? 50_000 : 2000;
@@ -68,7 +69,8 @@ function session(say: (response: ServerResponse, heard: Heard, count: number) =>
 describe("conditions", () => {
   it("go along with what they are about", async () => {
     await start((response, { line }) => {
-      if (line.includes("alt=media")) complain(response, 304);
+      if (line.includes("alt=media"))
+        response.writeHead(200, { "X-Goog-Generation": "7", "Content-Length": "0" }).end();
       else if (line.includes("rewriteTo")) json(response, { done: true, resource: OBJECT });
       else json(response, OBJECT);
     });
@@ -78,7 +80,7 @@ describe("conditions", () => {
     await storage.move("x", "y");
     const select = () => ({ start: 0, end: 0 });
     await storage.get("x", { conditions: { ifNoneMatch: ["7"] }, range: undefined, select });
-    await storage.get("x", { conditions: { ifNoneMatch: ["other & more"] }, range: { suffix: 3 }, select });
+    await storage.get("x", { conditions: undefined, range: { suffix: 3 }, select });
 
     expect(lines()).toEqual([
       "GET /x",
@@ -88,12 +90,10 @@ describe("conditions", () => {
       "GET /x",
       "POST /x/rewriteTo/b/bucket/o/y?ifSourceGenerationMatch=7",
       "DELETE /x?ifGenerationMatch=7",
-      "GET /x?alt=media&ifGenerationNotMatch=7",
       "GET /x",
       "GET /x?alt=media",
-      "GET /x",
     ]);
-    expect(server.heard.at(-2)?.headers).toMatchObject({ range: "bytes=-3", "accept-encoding": "gzip" });
+    expect(server.heard.at(-1)?.headers).toMatchObject({ range: "bytes=-3", "accept-encoding": "gzip" });
   });
 
   it("that nothing is there go along with both kinds of upload", async () => {
@@ -190,6 +190,37 @@ describe("requests", () => {
 
     expect(lines()).toHaveLength(3);
   });
+
+  it.each([
+    "null",
+    "5",
+    "[]",
+    '"x"',
+    "{",
+    '{"items":5}',
+    '{"items":[null]}',
+    '{"items":[{"name":5}]}',
+    '{"prefixes":5}',
+  ])("take no %s for an answer of Google's", async (answer) => {
+    await start((response) => void response.end(answer));
+
+    await expect(list(storage)).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+    await expect(storage.head("x")).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+    await expect(put(storage, "x")).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+  });
+
+  it.each([{}, { done: false }, { done: true }, { done: "no" }])(
+    "do not go on with a copy that is answered %j, which is not Google's",
+    async (answer) => {
+      await start((response) => {
+        if (server.heard.length > 5)
+          response.socket?.destroy(); // else it would go on for ever
+        else json(response, answer);
+      });
+
+      await expect(storage.copy("x", "y")).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+    },
+  );
 
   it("are sent again while Google cannot, and it is told when it still cannot", async () => {
     let left = 1;
@@ -361,7 +392,10 @@ describe("a body", () => {
   it("whose length nobody tells is no empty one", async () => {
     await start((response) => void response.writeHead(200, { "X-Goog-Generation": "7" }).end("bytes"));
 
-    await expect(read(storage, "x")).rejects.toMatchObject({ code: "BAD_GATEWAY", message: /Content-Length/ });
+    await expect(read(storage, "x")).rejects.toMatchObject({
+      code: "BAD_GATEWAY",
+      message: expect.stringMatching(/Content-Length/),
+    });
   });
 
   it("that breaks off is told to the reader", async () => {
@@ -471,7 +505,7 @@ describe("a listing", () => {
             const others = base === "" ? [] : ["bas", "base0"];
             const bucket = bucketOf([...keys.map((key) => base + key), ...others], areFoldersCounted);
 
-            expect(await listPage(bucket, base, query)).toEqual(pageOf(keys, query));
+            expect(await listPage(bucket, new Place(base), query)).toEqual(pageOf(keys, query));
           },
         ),
         { numRuns: RUNS },
@@ -484,10 +518,10 @@ describe("a listing", () => {
 function bucketOf(keys: readonly string[], areFoldersCounted: boolean): Pick<GcsBucket, "list"> {
   const sorted = keys.toSorted(bytewise);
   return {
-    list: ({ prefix, startOffset, token, delimiter, limit }) => {
+    list: ({ prefix, start, token, delimiter, limit }) => {
       const entries = new Set<string>();
       for (const key of sorted) {
-        if (!key.startsWith(prefix) || bytewise(key, startOffset) < 0) continue;
+        if (!key.startsWith(prefix) || bytewise(key, start) < 0) continue;
         const slash = delimiter === undefined ? -1 : key.indexOf("/", prefix.length);
         entries.add(slash === -1 ? key : key.slice(0, slash + 1));
       }

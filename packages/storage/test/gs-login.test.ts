@@ -1,6 +1,6 @@
 /** Who the sidecar is for Google: key files, tokens that are fetched and renewed, and what is told when there are none. */
 
-import { createHash, createPublicKey, generateKeyPairSync, verify } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,11 +16,11 @@ import { open } from "../src/backends/gs/index.ts";
 import { Login } from "../src/backends/gs/login.ts";
 import { list, put, read, text } from "./contract.ts";
 import { type FakeBucket, type Heard, startFakeBucket } from "./fake-bucket.ts";
+import { OTHER_UNIVERSE, publicKey, writeServiceAccount } from "./gs-key.ts";
 
 const VARIABLES = /^(?:GOOGLE_|GCLOUD_|STORAGE_EMULATOR_HOST|GCE_METADATA|METADATA_SERVER|CLOUDSDK_|HOME$)/;
 const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
 const LOOK = /look at GOOGLE_APPLICATION_CREDENTIALS, key_file=/;
-const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
 const folder = temporaryFolder();
 const keyFile = `${folder.path}/key.json`;
@@ -51,20 +51,6 @@ async function start(url: string): Promise<StorageBackend> {
 
 function withKey(parameters = ""): Promise<StorageBackend> {
   return start(`gs://bucket?endpoint=http://${server.address}&key_file=${keyFile}&timeout_ms=2000${parameters}`);
-}
-
-/** @param parts Another universe than Google's has its tokens signed by the account itself, without a server of tokens. */
-function writeServiceAccount(parts: Readonly<Record<string, string>> = {}): void {
-  const account = {
-    type: "service_account",
-    project_id: "my-project",
-    private_key_id: "key-1",
-    private_key: privateKey.export({ type: "pkcs8", format: "pem" }),
-    client_email: "sidecar@my-project.iam.gserviceaccount.com",
-    client_id: "1",
-    ...parts,
-  };
-  writeFileSync(keyFile, JSON.stringify(account));
 }
 
 /** Workload identity: https://cloud.google.com/iam/docs/workload-identity-federation */
@@ -120,7 +106,7 @@ function bearers(): unknown[] {
 
 describe("a key file", () => {
   it("of a service account signs what the requests carry", async () => {
-    writeServiceAccount({ universe_domain: "example.com" });
+    writeServiceAccount(keyFile, OTHER_UNIVERSE);
     const storage = await withKey("&project=my-project");
 
     expect(await storage.head("x")).toBeUndefined();
@@ -289,7 +275,7 @@ describe("application default credentials", () => {
 
 describe("an emulator", () => {
   it("is called without credentials, whichever there are", async () => {
-    writeServiceAccount();
+    writeServiceAccount(keyFile);
     process.env["GOOGLE_APPLICATION_CREDENTIALS"] = keyFile;
 
     await (await start(`gs://bucket?endpoint=http://${server.address}`)).head("x");
@@ -314,7 +300,7 @@ describe("a signed URL", () => {
   const inAMinute = (): Date => new Date(Math.ceil(Date.now() / 1000) * 1000 + 60_000);
 
   it("has a signature of the key, for this method, object and time", async () => {
-    writeServiceAccount();
+    writeServiceAccount(keyFile);
     const storage = await start(`gs://bucket/team%20a?endpoint=${emulator.url}&key_file=${keyFile}`);
 
     const signed = await storage.presign("GET", "a b/ü+%.txt", inAMinute());
@@ -335,7 +321,7 @@ describe("a signed URL", () => {
   });
 
   it("writes and reads without a login (the emulator does not look at the signature)", async () => {
-    writeServiceAccount();
+    writeServiceAccount(keyFile);
     const place = `gs://bucket/team%20a?endpoint=${emulator.url}`;
     const [signing, plain] = [await start(`${place}&key_file=${keyFile}`), await start(place)];
 
@@ -349,7 +335,7 @@ describe("a signed URL", () => {
   });
 
   it("lasts seven days at most, and has not expired when it is made", async () => {
-    writeServiceAccount();
+    writeServiceAccount(keyFile);
     const storage = await start(`gs://bucket?endpoint=${emulator.url}&key_file=${keyFile}`);
     const seconds = async (expiresAt: Date): Promise<number> =>
       Number(new URL((await storage.presign("GET", "x", expiresAt))?.url ?? "").searchParams.get("X-Goog-Expires"));
@@ -388,6 +374,7 @@ it.each([
   ["gs://b", /"b" is no name of a bucket/],
   ["gs://Bucket", /no name of a bucket/],
   ["gs://bucket/a//b", /the prefix in the URL: the prefix has an empty segment/],
+  ["gs://user:hush@bucket", /no login belongs before the bucket/],
   ["gs://bucket/a/../b", /the prefix in the URL: the prefix has a "\.\." segment/],
   ["gs://bucket?timeout_ms=0", /"timeout_ms" is "0"/],
   ["gs://bucket?endpoint=http://u:hush@127.0.0.1", /"endpoint": expected http.*login/],

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { unavailable } from "@mikcar/core";
 import type { ListedObject, ListQuery } from "../src/backend.ts";
 import type { Bucket, Outcome } from "../src/backends/s3/bucket.ts";
+import { Place } from "../src/backends/cloud/place.ts";
 import { listPage } from "../src/backends/s3/listing.ts";
 import { S3Store } from "../src/backends/s3/store.ts";
 import { byteString, page } from "../src/listing.ts";
@@ -27,6 +28,7 @@ function bucketOf(keys: readonly string[], parts: Partial<Bucket> = {}, calls: C
   };
   const written: Outcome = { eTag: "w" };
   return {
+    beginsAnywhere: true,
     head: (key) => Promise.resolve(sorted.includes(key) ? found : undefined),
     open: () => Promise.resolve("absent"),
     write: (_key, bytes) => said(`write ${bytes.length}`, written),
@@ -38,10 +40,10 @@ function bucketOf(keys: readonly string[], parts: Partial<Bucket> = {}, calls: C
     copy: () => said("copy", written),
     remove: (key, eTag) => said(`remove ${key} ${eTag}`, true),
     removeMany: (batch) => said(`remove ${batch.length}`, new Map<string, Error>()),
-    list: ({ prefix, startAfter, token, delimiter, limit }) => {
+    list: ({ prefix, start, token, delimiter, limit }) => {
       const entries = new Set<string>();
       for (const key of sorted) {
-        if (!key.startsWith(prefix) || bytewise(key, token ?? startAfter) <= 0) continue;
+        if (!key.startsWith(prefix) || bytewise(key, token ?? start) <= 0) continue;
         if (token?.endsWith("/") === true && delimiter !== undefined && key.startsWith(token)) continue;
         const slash = delimiter === undefined ? -1 : key.indexOf("/", prefix.length);
         entries.add(slash === -1 ? key : key.slice(0, slash + 1));
@@ -63,7 +65,7 @@ function bucketOf(keys: readonly string[], parts: Partial<Bucket> = {}, calls: C
 }
 
 function storeOf(bucket: Bucket, copyBytes?: number): S3Store {
-  return new S3Store(bucket, { prefix: "", idleMs: 1000, ...(copyBytes === undefined ? {} : { copyBytes }) });
+  return new S3Store(bucket, { place: new Place(""), ...(copyBytes === undefined ? {} : { copyBytes }) });
 }
 
 async function* mebibytes(count: number): AsyncGenerator<Buffer> {
@@ -99,13 +101,15 @@ describe("a listing", () => {
         fc.integer({ min: 1, max: 8 }),
         fc.constantFrom("/" as const, undefined),
         fc.constantFrom("", "base/"),
-        async (all, prefix, after, limit, delimiter, base) => {
+        fc.boolean(),
+        async (all, prefix, after, limit, delimiter, base, beginsAnywhere) => {
           const query: ListQuery = { prefix, after, limit, delimiter };
           const bucket = bucketOf(
             [...all.map((each) => base + each), "bas", "base0"].filter((key) => base !== "" || !key.startsWith("bas")),
+            { beginsAnywhere },
           );
 
-          expect(await listPage(bucket, base, query)).toEqual(pageOf(all, query));
+          expect(await listPage(bucket, new Place(base), query)).toEqual(pageOf(all, query));
         },
       ),
       { numRuns: RUNS },

@@ -3,7 +3,7 @@
  * Values travel as text in both directions, untyped, so that the server decides what they are and nothing is rounded.
  */
 
-import type { Open } from "@mikcar/core";
+import type { Gauge, Open } from "@mikcar/core";
 import type {
   Affected,
   BatchOptions,
@@ -88,6 +88,10 @@ class Postgres implements SqlBackend {
 
   begin(options: BeginOptions): Transaction {
     return new PostgresTransaction(this.#connections, options);
+  }
+
+  gauges(): readonly Gauge[] {
+    return this.#connections.gauges();
   }
 
   ping(): Promise<void> {

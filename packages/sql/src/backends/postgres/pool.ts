@@ -1,6 +1,6 @@
 /** Connections, and calls on them that can be cancelled. */
 
-import { timeout, unavailable } from "@mikcar/core";
+import { type Gauge, timeout, unavailable } from "@mikcar/core";
 import pg, { type PoolClient, type PoolConfig } from "pg";
 import type { CallOptions } from "../../backend.ts";
 import { cancelStatement } from "./cancel.ts";
@@ -131,6 +131,14 @@ export class Connections {
   }
 
   /** One round trip; on a connection of its own when all are busy. */
+  gauges(): Gauge[] {
+    const { totalCount, idleCount, waitingCount } = this.#pool;
+    const help = "Connections to the database in use and idle, and calls that wait for one.";
+    return Object.entries({ used: totalCount - idleCount, idle: idleCount, waiting: waitingCount }).map(
+      ([state, value]) => ({ name: "mikcar_sql_pool_connections", help, labels: { state }, value }),
+    );
+  }
+
   async ping(): Promise<void> {
     if (this.#isClosed) throw unavailable("the backend is closed");
     const { idleCount, totalCount } = this.#pool;

@@ -5,7 +5,7 @@
  * A write is on the disk when it is acknowledged (WAL, synchronous=FULL).
  */
 
-import { isMikcarError, MikcarError, type Open } from "@mikcar/core";
+import { type Gauge, isMikcarError, MikcarError, type Open } from "@mikcar/core";
 import type {
   Affected,
   BatchOptions,
@@ -54,6 +54,17 @@ class SqliteSql implements SqlBackend {
     this.#writer = new Writer({ ...settings, isWriter: true });
     this.#lane = new Writer({ ...settings, isWriter: false });
     this.#readers = new Readers({ ...settings, isWriter: false }, readers, (job) => this.#write(job));
+  }
+
+  gauges(): readonly Gauge[] {
+    const help = "Statements, batches and scripts that wait for the process that writes, and reads for one that reads.";
+    const gauge = (kind: string, value: number): Gauge => ({
+      name: "mikcar_sql_sqlite_waiting",
+      help,
+      labels: { kind },
+      value,
+    });
+    return [gauge("write", this.#writer.waiting + this.#lane.waiting), gauge("read", this.#readers.waiting)];
   }
 
   async ping(): Promise<void> {

@@ -59,6 +59,11 @@ export class Readers {
     this.#idleTimer = setInterval(() => this.#endIdle(), IDLE_MS / 3).unref();
   }
 
+  /** Jobs before them. */
+  get waiting(): number {
+    return this.#queue.length + this.#streams.length;
+  }
+
   submit(job: Job): void {
     if (this.#isClosed) return job.fail(closed());
     this.#enqueue(job, false);

@@ -25,6 +25,11 @@ export class Writer {
     this.#settings = settings;
   }
 
+  /** Jobs and turns before it. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   submit(kind: Work, job: Job): void {
     this.#join({ kind, job });
   }

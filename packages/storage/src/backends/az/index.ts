@@ -12,8 +12,9 @@ import { configError, type Open, optional, type Preconditions, unavailable } fro
 import type { ListQuery, ObjectHeaders, ObjectInfo, ReadRequest, Slice, StorageBackend } from "../../backend.ts";
 import { Locks } from "../../lock.ts";
 import { bodyOf, Incoming } from "../cloud/body.ts";
+import { heeding } from "../cloud/listing.ts";
 import { type Pin, pin, refused } from "../cloud/pin.ts";
-import { Place } from "../cloud/place.ts";
+import { type Place, placeOf } from "../cloud/place.ts";
 import { type Fetched, read, type Wanted } from "../cloud/read.ts";
 import { type Account, openAccount } from "./account.ts";
 import { copyBlob, type Copied } from "./copy.ts";
@@ -22,18 +23,16 @@ import { listPage } from "./listing.ts";
 import { checkName, isContainer, metadataOf } from "./names.ts";
 import { Signer } from "./sign.ts";
 import { attempt, isAbsent, isOther, isRefused, translate } from "./translate.ts";
-import { bareTag } from "../cloud/headers.ts";
+import { tagOf } from "../cloud/headers.ts";
 import { sendOptions, upload } from "./upload.ts";
 
 export const open: Open<StorageBackend> = async (url) => {
-  const place = new Place(url);
-  if (!isContainer(place.bucket)) {
-    throw configError(
-      `az: "${place.bucket}" is no container; expected 3 to 63 of a-z, 0-9 and -, as in az://my-container`,
-    );
+  const place = placeOf(url);
+  if (!isContainer(url.host)) {
+    throw configError(`az: "${url.host}" is no container; expected 3 to 63 of a-z, 0-9 and -, as in az://my-container`);
   }
   const sdk = await optional("@azure/storage-blob", () => import("@azure/storage-blob"));
-  return new AzureStorage(sdk, await openAccount(sdk, url, process.env), place);
+  return new AzureStorage(sdk, await openAccount(sdk, url, process.env), url.host, place);
 };
 
 class AzureStorage implements StorageBackend {
@@ -45,10 +44,10 @@ class AzureStorage implements StorageBackend {
   readonly #locks = new Locks();
   #isClosed = false;
 
-  constructor(sdk: typeof Sdk, account: Account, place: Place) {
+  constructor(sdk: typeof Sdk, account: Account, container: string, place: Place) {
     this.#sdk = sdk;
     this.#account = account;
-    this.#container = account.service.getContainerClient(place.bucket);
+    this.#container = account.service.getContainerClient(container);
     this.#place = place;
     this.#signer = new Signer(sdk, account);
   }
@@ -113,9 +112,9 @@ class AzureStorage implements StorageBackend {
     return deleteBlobs(this.#container, paths, (path) => this.#blob(path));
   }
 
-  async list(query: ListQuery): ReturnType<StorageBackend["list"]> {
+  async list(query: ListQuery, signal?: AbortSignal): ReturnType<StorageBackend["list"]> {
     this.#requireOpen();
-    return attempt(() => listPage(this.#container, this.#place, query));
+    return heeding(signal, () => attempt(() => listPage(this.#container, this.#place, query, signal)));
   }
 
   async copy(from: string, to: string): ReturnType<StorageBackend["copy"]> {
@@ -209,7 +208,7 @@ function infoOf(
     path,
     size,
     lastModified,
-    eTag: bareTag(etag),
+    eTag: tagOf(etag),
     contentType,
     ...(cacheControl === undefined || cacheControl === "" ? {} : { cacheControl }),
     metadata: metadataOf(metadata),

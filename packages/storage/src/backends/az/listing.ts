@@ -5,6 +5,7 @@ import { compareUtf8 } from "@mikcar/core";
 import type { ListedObject, ListQuery, Page } from "../../backend.ts";
 import type { Place } from "../cloud/place.ts";
 import { bareTag } from "../cloud/headers.ts";
+import { circular, isNew } from "../cloud/listing.ts";
 
 const LARGEST_PAGE = 5000; // https://learn.microsoft.com/rest/api/storageservices/list-blobs
 const SURROGATE = /[\ud800-\udfff]/;
@@ -21,13 +22,18 @@ interface Entry {
  * They differ in where characters beyond U+FFFF stand against U+E000 to U+FFFF, so entries with such characters are held
  * back until nothing can come before them.
  */
-export async function listPage(container: Sdk.ContainerClient, place: Place, query: ListQuery): Promise<Page> {
+export async function listPage(
+  container: Sdk.ContainerClient,
+  place: Place,
+  query: ListQuery,
+  signal?: AbortSignal,
+): Promise<Page> {
   const { prefix, after = "", limit, delimiter } = query;
   const below = prefix === "" ? "" : `${prefix}/`;
   const isAfter = (path: string): boolean => compareUtf8(path, after) > 0 && !(delimiter && isIn(path, after));
   const found = new Map<string, Entry>();
   let isEnd = true;
-  for await (const { entries, last } of segments(container, place, query, below)) {
+  for await (const { entries, last } of segments(container, place, query, below, signal)) {
     for (const entry of entries) if (isAfter(entry.path)) found.set(entry.path, entry);
     if (found.size <= limit) continue;
     isEnd = false;
@@ -41,8 +47,13 @@ export async function listPage(container: Sdk.ContainerClient, place: Place, que
   }
   const folder = cutFolder(below, after, delimiter);
   if (folder !== undefined && !found.has(folder)) {
-    const rest = { prefix: folder.slice(0, -1), after, limit: 1, delimiter: undefined };
-    if ((await listPage(container, place, rest)).objects.length > 0) {
+    const { objects, prefixes } = await listPage(
+      container,
+      place,
+      { ...query, prefix: folder.slice(0, -1), limit: 1 },
+      signal,
+    );
+    if (objects.length + prefixes.length > 0) {
       found.set(folder, { path: folder, object: undefined });
     }
   }
@@ -66,16 +77,23 @@ async function* segments(
   place: Place,
   { after = "", limit, delimiter }: ListQuery,
   below: string,
+  abortSignal: AbortSignal | undefined,
 ): AsyncGenerator<Segment> {
   const prefix = place.base + below;
   const from = startOf(below, after, delimiter);
-  const options = { ...(prefix === "" ? {} : { prefix }), ...(from === "" ? {} : { startFrom: place.base + from }) };
+  const options = {
+    ...(abortSignal === undefined ? {} : { abortSignal }),
+    ...(prefix === "" ? {} : { prefix }),
+    ...(from === "" ? {} : { startFrom: place.base + from }),
+  };
   const settings = { maxPageSize: Math.min(limit + 2, LARGEST_PAGE) }; // `after` itself, and the one beyond the page
   const pages =
     delimiter === undefined
       ? container.listBlobsFlat(options).byPage(settings)
       : container.listBlobsByHierarchy(delimiter, options).byPage(settings);
-  for await (const { segment } of pages) {
+  const tokens = new Set<string>();
+  for await (const { segment, continuationToken = "" } of pages) {
+    if (!isNew(tokens, continuationToken)) throw circular();
     const { blobPrefixes: folders = [] }: Partial<Sdk.BlobHierarchyListSegment> = segment;
     const names = [...segment.blobItems, ...folders].map(({ name }) => name.slice(place.base.length)).sort();
     const objects = segment.blobItems.flatMap((item) => objectEntry(place, item));

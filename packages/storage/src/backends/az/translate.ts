@@ -4,6 +4,7 @@
  */
 
 import { badRequest, conflict, isMikcarError, MikcarError, unavailable } from "@mikcar/core";
+import { foreign } from "../cloud/foreign.ts";
 
 /** The parts of an SDK error that are used. */
 interface AzureError {
@@ -36,6 +37,9 @@ const STATES: Readonly<Record<string, string>> = {
   ResourceTypeMismatch: "in this account an object and a folder cannot have one name",
   SnapshotsPresent: "the object has snapshots, which would be deleted with it",
 };
+
+/** How the client stumbles over an answer that is not Azure's. */
+const UNREADABLE = new Set(["RangeError", "SyntaxError", "TypeError"]);
 
 /** @throws as `translate` makes it. */
 export async function attempt<T>(work: () => Promise<T>): Promise<T> {
@@ -77,6 +81,7 @@ export function translate(error: unknown): MikcarError {
       `${sentence}; set AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_KEY, or give this machine an identity`,
     );
   }
+  if (UNREADABLE.has(name)) return foreign(sentence);
   if (status === undefined || status >= 500 || status === 429) return unavailable(sentence);
   const hint = status === 401 || status === 403 ? "; see the key, token or role that the sidecar has" : "";
   return new MikcarError("BAD_GATEWAY", sentence + hint);

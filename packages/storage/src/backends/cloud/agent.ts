@@ -1,10 +1,9 @@
 /** Connections to a store: kept, of a bounded number, and none waits for ever. */
 
-import { subscribe } from "node:diagnostics_channel";
 import http from "node:http";
 import https from "node:https";
 import { readFileSync } from "node:fs";
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import { type ConfigUrl, configError } from "@mikcar/core";
 
 export interface AgentOptions {
@@ -21,36 +20,16 @@ export function agentFor(isTls: boolean, { idleMs, ca }: AgentOptions): http.Age
   const options = { keepAlive: true, maxSockets: MAX_SOCKETS, timeout: idleMs };
   const agent = isTls ? new https.Agent({ ...options, ...(ca === undefined ? {} : { ca }) }) : new http.Agent(options);
   const connect = agent.createConnection.bind(agent);
-  letReadersBeSlow();
   // Node tells that a connection has been idle for `timeout`; it is for others to end it.
   agent.createConnection = (target, callback) => {
-    const socket = connect(target, callback);
-    socket?.once("timeout", () => void socket.destroy(idle(idleMs)));
-    if (socket instanceof Socket) timeouts.set(socket, idleMs);
+    const socket = connect(target, callback) as Socket | undefined; // it makes no other stream
+    socket?.on("timeout", () => {
+      // Node pauses it while there are bytes for a reader who does not take them: it is not the server then who is slow.
+      if (!socket.isPaused()) socket.destroy(idle(idleMs));
+    });
     return socket;
   };
   return agent;
-}
-
-/** Of our connections, in milliseconds. */
-const timeouts = new WeakMap<Socket, number>();
-let isSubscribed = false;
-
-/**
- * While an answer comes it is its reader who may be slow, and `bodyOf` looks after the server. Client libraries hide the
- * connection, so Node tells: https://nodejs.org/api/diagnostics_channel.html#http
- */
-function letReadersBeSlow(): void {
-  if (isSubscribed) return;
-  isSubscribed = true;
-  subscribe("http.client.response.finish", (message) => {
-    const { response } = message as { readonly response: http.IncomingMessage };
-    const { socket } = response;
-    const idleMs = timeouts.get(socket);
-    if (idleMs === undefined) return;
-    socket.setTimeout(0);
-    response.once("end", () => void socket.setTimeout(idleMs));
-  });
 }
 
 /** The file that the parameter `ca` names. @throws CONFIG_ERROR */
@@ -66,5 +45,5 @@ export function readPem(url: ConfigUrl): string | undefined {
 
 /** With a code that no client library takes for a reason to wait as long again. */
 function idle(ms: number): Error {
-  return Object.assign(new Error(`nothing came for ${ms} ms`), { code: "EIDLE" });
+  return Object.assign(new Error(`no bytes came for ${ms} ms`), { code: "EIDLE" });
 }

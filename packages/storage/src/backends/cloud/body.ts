@@ -1,12 +1,13 @@
 /** Bytes that come from a store behind a network. */
 
+import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 
 /**
  * A response as the seam wants it. Node's own iterator of a stream leaves the connection open when it is stopped before
  * its first step, as for a reader who is gone by then; this one never does.
  * @param translate Makes the error of a client library one of ours.
- * @param idleMs How long to wait for bytes, while a reader waits for them; absent: that has its end elsewhere.
+ * @param idleMs How long to wait for bytes, while a reader waits for them; absent: as long as the connection does.
  */
 export function bodyOf(stream: Readable, translate: (error: unknown) => Error, idleMs?: number): AsyncIterable<Buffer> {
   const chunks = stream.iterator({ destroyOnReturn: true }) as AsyncIterableIterator<Buffer>; // no encoding is set: bytes
@@ -16,7 +17,7 @@ export function bodyOf(stream: Readable, translate: (error: unknown) => Error, i
       try {
         return await chunks.next();
       } catch (error) {
-        throw translate(error);
+        throw translate((stream as Partial<IncomingMessage>).socket?.errored ?? error); // Node says "aborted" whatever it was
       } finally {
         clearTimeout(late);
       }
@@ -32,6 +33,16 @@ export function bodyOf(stream: Readable, translate: (error: unknown) => Error, i
 
 function stalled(ms: number): Error {
   return Object.assign(new Error(`no bytes came for ${ms} ms`), { code: "EIDLE" });
+}
+
+/** What `work` makes of the headers of a body; when it throws, nobody will read that. */
+export function keeping<T>(stream: Readable, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
 }
 
 /** `length` bytes of `body` after the first `skip`; the rest is not waited for. */

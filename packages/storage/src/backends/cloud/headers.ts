@@ -1,7 +1,7 @@
 /** Headers of HTTP that clouds take and send. */
 
-import { MikcarError } from "@mikcar/core";
 import type { RangeSpec, Slice } from "../../backend.ts";
+import { foreign } from "./foreign.ts";
 
 export function rangeHeader(range: RangeSpec): string {
   return "suffix" in range ? `bytes=-${range.suffix}` : `bytes=${range.first}-${range.last ?? ""}`;
@@ -21,13 +21,17 @@ export function sliceOf(
 export function lengthOf(text: string | number | undefined): number {
   const length = text === undefined || text === "" ? Number.NaN : Number(text);
   if (Number.isSafeInteger(length)) return length;
-  throw new MikcarError(
-    "BAD_GATEWAY",
-    "the answer has no Content-Length: look what is between the sidecar and the store",
-  );
+  throw foreign("the answer has no Content-Length");
 }
 
 /** `"abc"`: `abc`. */
 export function bareTag(quoted: string | undefined): string {
   return (quoted ?? "").replaceAll('"', "");
+}
+
+/** The entity tag of an answer, without its quotes: every store tells it of every object. @throws BAD_GATEWAY without one. */
+export function tagOf(quoted: string | readonly string[] | undefined): string {
+  const tag = bareTag(String(quoted ?? ""));
+  if (tag !== "") return tag;
+  throw foreign("the answer has no entity tag");
 }

@@ -1,4 +1,7 @@
-/** A bucket through the JSON API: https://cloud.google.com/storage/docs/json_api/v1/objects */
+/**
+ * A bucket through the JSON API, https://cloud.google.com/storage/docs/json_api/v1/objects; its bytes are read through the
+ * XML API, https://cloud.google.com/storage/docs/xml-api/get-object-download
+ */
 
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -6,12 +9,15 @@ import type { Readable } from "node:stream";
 import { unavailable } from "@mikcar/core";
 import type { ObjectHeaders, Slice } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
+import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
+import { keeping } from "../cloud/body.ts";
+import { foreign } from "../cloud/foreign.ts";
 import { lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
 import { batchOf, outcomesOf } from "./batch.ts";
 import { toWire } from "./headers.ts";
 import type { Request, Requests } from "./requests.ts";
-import { type Found, foundOf, foundOfHeaders, inSeconds, type Resource, writtenOf } from "./resource.ts";
+import { type Found, foundOf, foundOfHeaders, listedOf, stepOf, writtenOf } from "./resource.ts";
 import { isBucketGone } from "./translate.ts";
 
 export interface Opened {
@@ -29,52 +35,17 @@ export interface Session {
   readonly path: string;
 }
 
-/** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
-export interface ListRequest {
-  readonly prefix: string;
-  /** Only keys from this one on. */
-  readonly startOffset: string;
-  /** `next` of the answer before. */
-  readonly token: string | undefined;
-  readonly delimiter: "/" | undefined;
-  /** 1 to 1000. */
-  readonly limit: number;
-}
-
-export interface Listed {
-  readonly objects: readonly {
-    readonly key: string;
-    readonly size: number;
-    readonly lastModified: Date;
-    readonly eTag: string;
-  }[];
-  readonly prefixes: readonly string[];
-  /** Undefined: this was all. */
-  readonly next: string | undefined;
-}
-
-interface ListAnswer {
-  readonly items?: readonly Resource[];
-  readonly prefixes?: readonly string[];
-  readonly nextPageToken?: string;
-}
-
-interface RewriteAnswer {
-  readonly done: boolean;
-  readonly rewriteToken?: string;
-  readonly resource?: Resource;
-}
-
 /** Of one answer, where bytes are copied at all: so none takes long. */
 const COPY_BYTES = 512 * 1024 * 1024;
-const GENERATION = /^\d{1,18}$/;
 
 export class GcsBucket {
   readonly #requests: Requests;
   readonly #objects: string;
   readonly #name: string;
+  readonly #isEmulator: boolean;
 
-  constructor(requests: Requests, name: string) {
+  constructor(requests: Requests, name: string, isEmulator: boolean) {
+    this.#isEmulator = isEmulator;
     this.#requests = requests;
     this.#name = name;
     this.#objects = `/storage/v1/b/${name}/o`;
@@ -83,37 +54,26 @@ export class GcsBucket {
   async head(key: string): Promise<Found | undefined> {
     const query = { fields: "size,generation,updated,contentType,cacheControl,metadata" };
     const answer = await this.#ask({ method: "GET", path: this.#at(key), query }, { 404: undefined });
-    return answer === undefined ? undefined : foundOf(await this.#json<Resource>(answer));
+    return answer === undefined ? undefined : this.#requests.json(answer, foundOf);
   }
 
   /** `Accept-Encoding` keeps Google from unpacking what others have stored as gzip: the bytes are those that are counted. */
   async open(key: string, { range, ifMatch, ifNoneMatch }: Wanted): Promise<Opened | "absent" | "other"> {
-    const request: Request = {
-      method: "GET",
-      path: this.#at(key),
-      query: {
-        alt: "media",
-        ifGenerationMatch: ifMatch,
-        // Any other text is the tag of no version.
-        ifGenerationNotMatch: ifNoneMatch !== undefined && GENERATION.test(ifNoneMatch) ? ifNoneMatch : undefined,
-      },
-      headers: { "accept-encoding": "gzip", ...(range === undefined ? {} : { range: rangeHeader(range) }) },
-    };
-    const answers = { 304: "other", 404: "absent", 412: "other", 416: "other" } as const;
-    const answer = await this.#ask(request, answers);
+    if (ifNoneMatch !== undefined) return "other"; // only a look can be told any version but one
+    const request = this.#media(key, ifMatch);
+    const wanted = { "accept-encoding": "gzip", ...(range === undefined ? {} : { range: rangeHeader(range) }) };
+    const answers = { 404: "absent", 412: "other", 416: "other" } as const;
+    const answer = await this.#ask({ ...request, headers: { ...request.headers, ...wanted } }, answers);
     if (typeof answer === "string") return answer;
     const { headers } = answer;
-    const told = headers["x-goog-stored-content-length"] ?? headers["content-length"];
-    if (told === undefined) answer.destroy();
-    const length = lengthOf(String(told ?? ""));
-    const { slice, size } = sliceOf(headers["content-range"], length);
-    const found = foundOfHeaders(headers, size);
-    if (ifMatch !== undefined && found.eTag !== ifMatch) {
-      answer.destroy(); // emulators do not look at the condition
-      return "other";
-    }
-    answer.socket.setTimeout(0); // from here on it is the reader who may be slow
-    return { found, slice, stream: answer };
+    const opened = keeping(answer, () => {
+      const length = lengthOf(String(headers["x-goog-stored-content-length"] ?? headers["content-length"] ?? ""));
+      const { slice, size } = sliceOf(headers["content-range"], length);
+      return { found: foundOfHeaders(headers, size), slice, stream: answer };
+    });
+    if (ifMatch === undefined || opened.found.eTag === ifMatch) return opened;
+    answer.destroy(); // emulators do not look at the condition
+    return "other";
   }
 
   /** In one request, headers and bytes together. */
@@ -148,7 +108,7 @@ export class GcsBucket {
     const { location } = answer.headers;
     await this.#requests.text(answer);
     const url = URL.parse(location ?? "");
-    if (url === null) throw unavailable("Google Cloud Storage began an upload, and did not tell where it goes");
+    if (url === null) throw foreign("the answer to an upload does not tell where it goes");
     return { path: url.pathname + url.search }; // an emulator may know itself by another name
   }
 
@@ -188,9 +148,9 @@ export class GcsBucket {
       const answers = { 404: undefined, 412: "refused" } as const;
       const answer = await this.#ask({ method: "POST", path, query }, answers);
       if (typeof answer !== "object") return answer;
-      const { done, resource = {}, rewriteToken: next } = await this.#json<RewriteAnswer>(answer);
-      if (done) return writtenOf(resource);
-      rewriteToken = next;
+      const step = await this.#requests.json(answer, stepOf);
+      if (typeof step === "object") return step;
+      rewriteToken = step;
     }
   }
 
@@ -199,7 +159,8 @@ export class GcsBucket {
     const request: Request = { method: "DELETE", path: this.#at(key), query: { ifGenerationMatch: eTag } };
     const answer = await this.#ask(request, { 404: "absent", 412: "refused" } as const);
     if (typeof answer === "string") return answer;
-    await this.#requests.text(answer);
+    if (answer.statusCode === 204) await this.#requests.text(answer);
+    else await this.#requests.json(answer, () => undefined); // as emulators do
     return "removed";
   }
 
@@ -221,23 +182,18 @@ export class GcsBucket {
     });
   }
 
-  async list({ prefix, startOffset, token, delimiter, limit }: ListRequest): Promise<Listed> {
+  /** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
+  async list({ prefix, start, token, delimiter, limit }: ListRequest, signal?: AbortSignal): Promise<Listed> {
     const query = {
       prefix: prefix === "" ? undefined : prefix,
-      startOffset: startOffset === "" ? undefined : startOffset,
+      startOffset: start === "" ? undefined : start,
       delimiter,
       maxResults: limit,
       pageToken: token,
       fields: "items(name,size,updated,generation),prefixes,nextPageToken",
     };
-    const answer = await this.#ask<never>({ method: "GET", path: this.#objects, query }, {});
-    const { items = [], prefixes = [], nextPageToken } = await this.#json<ListAnswer>(answer);
-    const objects = items.map(({ name = "", updated, ...resource }) => ({
-      key: name,
-      lastModified: inSeconds(updated),
-      ...writtenOf(resource),
-    }));
-    return { objects, prefixes, next: nextPageToken === "" ? undefined : nextPageToken };
+    const answer = await this.#ask<never>({ method: "GET", path: this.#objects, query, signal }, {});
+    return this.#requests.json(answer, listedOf);
   }
 
   translate(error: unknown): Error {
@@ -259,16 +215,20 @@ export class GcsBucket {
   }
 
   async #outcome(answer: IncomingMessage | "refused"): Promise<Outcome> {
-    return answer === "refused" ? answer : writtenOf(await this.#json<Resource>(answer));
+    return answer === "refused" ? answer : this.#requests.json(answer, writtenOf);
   }
 
-  async #json<T>(response: IncomingMessage): Promise<T> {
-    const text = await this.#requests.text(response);
-    try {
-      return JSON.parse(text) as T;
-    } catch {
-      throw unavailable(`gs://${this.#name}: an answer is no JSON: ${text.slice(0, 100)}`);
+  /** The XML API, as the JSON API tells no metadata along with the bytes. Emulators do, and not all know the other one. */
+  #media(key: string, generation: string | undefined): Request {
+    if (this.#isEmulator) {
+      return { method: "GET", path: this.#at(key), query: { alt: "media", ifGenerationMatch: generation } };
     }
+    const path = `/${this.#name}/${key.split("/").map(encodeURIComponent).join("/")}`;
+    return {
+      method: "GET",
+      path,
+      ...(generation === undefined ? {} : { headers: { "x-goog-if-generation-match": generation } }),
+    };
   }
 
   #at(key: string): string {

@@ -4,15 +4,13 @@
  * https://cloud.google.com/storage/docs/metadata#custom-metadata
  */
 
-import { isUtf8 } from "node:buffer";
 import { badRequest } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
-import { decodeAll } from "../cloud/words.ts";
+import { decodeAll, encode, PLAIN } from "../cloud/words.ts";
 
 type Metadata = ObjectHeaders["metadata"];
 
 const MAX_BYTES = 8192;
-const PLAIN = /^[\x20-\x7e]*$/;
 const NAME = /^[!#$%&'*+.^_`|~\da-z-]+$/;
 const CONTROL = /[\u0000-\u001f\u007f]/g; // oxlint-disable-line no-control-regex
 /** What a read says of an object that has no Cache-Control of its own. */
@@ -65,10 +63,4 @@ export function cacheControlOf(stored = "", isHeader = false): { readonly cacheC
 /** Another spelling, of the same meaning, for what a read could not tell from its default. */
 function distinct(cacheControl: string): string {
   return DEFAULTS.has(cacheControl) || cacheControl.endsWith(",") ? `${cacheControl},` : cacheControl;
-}
-
-function encode(value: string): string {
-  if (PLAIN.test(value) && !value.startsWith("=?")) return value;
-  const bytes = Buffer.from(value, "latin1");
-  return `=?${isUtf8(bytes) ? "UTF-8" : "ISO-8859-1"}?B?${bytes.toString("base64")}?=`;
 }

@@ -1,5 +1,5 @@
 /**
- * Storage in Google Cloud Storage: `gs://bucket[/prefix]`, over its JSON API.
+ * Storage in Google Cloud Storage: `gs://bucket[/prefix]`, over its JSON and XML APIs.
  * Who the sidecar is, Google's application default credentials say: a key file that GOOGLE_APPLICATION_CREDENTIALS names,
  * `gcloud`, workload identity, the service account of a machine; `key_file`: that file instead.
  * `project`: who is billed, where that is not the owner of the bucket, as for buckets whose requester pays.
@@ -11,7 +11,7 @@
 import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
 import type { StorageBackend } from "../../backend.ts";
 import { agentFor, readPem } from "../cloud/agent.ts";
-import { prefixOf } from "../cloud/prefix.ts";
+import { placeOf } from "../cloud/place.ts";
 import { GcsBucket } from "./bucket.ts";
 import { Login } from "./login.ts";
 import { Requests } from "./requests.ts";
@@ -25,7 +25,7 @@ const PROJECT = /^[a-z0-9.:-]{0,100}$/;
 export const open: Open<StorageBackend> = async (url) => {
   const bucket = url.host;
   if (!BUCKET.test(bucket)) throw configError(`gs: "${bucket}" is no name of a bucket, as in gs://my-bucket`);
-  const prefix = prefixOf(url.path.replace(/^\//, ""));
+  const below = placeOf(url);
   const endpoint = endpointOf(url);
   const keyFile = url.string("key_file", "");
   const project = url.string("project", "");
@@ -49,7 +49,7 @@ export const open: Open<StorageBackend> = async (url) => {
   const login = isKnown ? new Login(makeStorage, { bucket, place, waitMs: idleMs }) : undefined;
   const agent = agentFor(endpoint.protocol === "https:", { idleMs, ...(ca === undefined ? {} : { ca }) });
   const requests = new Requests({ endpoint, agent, login, project, place, idleMs });
-  return new GcsStore(new GcsBucket(requests, bucket), { login, prefix, idleMs });
+  return new GcsStore(new GcsBucket(requests, bucket, login === undefined), { login, place: below });
 };
 
 function endpointOf(url: ConfigUrl): URL {

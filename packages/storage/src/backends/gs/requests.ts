@@ -3,6 +3,7 @@
 import http from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
+import { foreign } from "../cloud/foreign.ts";
 import type { Login } from "./login.ts";
 import { type Complaint, failure, messageOf } from "./translate.ts";
 
@@ -18,6 +19,8 @@ export interface Request {
    * "never": nor when Google cannot now.
    */
   readonly repeat?: "unsent" | "never";
+  /** Ends it, and its answer. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RequestsOptions {
@@ -77,9 +80,21 @@ export class Requests {
     try {
       for await (const chunk of response) chunks.push(chunk as Buffer); // no encoding is set
     } catch (error) {
-      throw this.translate(error);
+      throw this.translate(response.socket.errored ?? error); // Node says "aborted" whatever it was
     }
     return Buffer.concat(chunks).toString();
+  }
+
+  /** @param read Takes from it what is needed. Where that cannot be, it is no answer of Google's. @throws BAD_GATEWAY */
+  async json<A, T>(response: http.IncomingMessage, read: (answer: A) => T): Promise<T> {
+    const text = await this.text(response);
+    try {
+      const answer: unknown = JSON.parse(text);
+      if (typeof answer !== "object" || Array.isArray(answer)) throw new TypeError("no object");
+      return read(answer as A);
+    } catch (cause) {
+      throw foreign(`${this.#options.place}: an answer is not Google's`, { cause });
+    }
   }
 
   fail(complaint: Complaint): Error {
@@ -96,13 +111,14 @@ export class Requests {
   }
 
   #start(
-    { method, path, query = {}, headers, body = [] }: Request,
+    { method, path, query = {}, headers, body = [], signal }: Request,
     login: Readonly<Record<string, string>> | undefined,
   ): { readonly request: http.ClientRequest; readonly response: Promise<http.IncomingMessage> } {
     const { endpoint, agent, project, idleMs } = this.#options;
     const length = body.reduce((sum, { length: bytes }) => sum + bytes, 0);
     const request = (endpoint.protocol === "https:" ? https : http).request({
       agent,
+      signal,
       method,
       host: endpoint.hostname.replace(/^\[(.*)\]$/, "$1"),
       port: endpoint.port,

@@ -1,7 +1,9 @@
 /** An object as the JSON API tells of it: https://cloud.google.com/storage/docs/json_api/v1/objects#resource */
 
 import type { IncomingHttpHeaders } from "node:http";
-import type { ObjectInfo } from "../../backend.ts";
+import type { ObjectInfo, Written } from "../../backend.ts";
+import { tagOf } from "../cloud/headers.ts";
+import type { Listed } from "../cloud/listing.ts";
 import { cacheControlOf, metadataOf, metadataOfHeaders } from "./headers.ts";
 
 export type Found = Omit<ObjectInfo, "path">;
@@ -19,8 +21,38 @@ export interface Resource {
 
 const NO_TYPE = "application/octet-stream";
 
-export function writtenOf({ size = "0", generation = "" }: Resource): { readonly size: number; readonly eTag: string } {
+interface ListAnswer {
+  readonly items?: readonly Resource[];
+  readonly prefixes?: readonly string[];
+  readonly nextPageToken?: string;
+}
+
+interface RewriteAnswer {
+  readonly done?: boolean;
+  readonly rewriteToken?: string;
+  readonly resource?: Resource;
+}
+
+/** @throws for one without the generation that every object has. */
+export function writtenOf({ size = "0", generation = "" }: Resource): Written {
+  if (!/^\d+$/.test(size) || generation === "") throw new TypeError("no object");
   return { size: Number(size), eTag: generation };
+}
+
+/** Of a copy: what it has made, or the token to go on with. */
+export function stepOf({ done, rewriteToken, resource = {} }: RewriteAnswer): Written | string {
+  if (done === true) return writtenOf(resource);
+  if (rewriteToken === undefined) throw new TypeError("a copy that neither ends nor goes on");
+  return rewriteToken;
+}
+
+export function listedOf({ items = [], prefixes = [], nextPageToken }: ListAnswer): Listed {
+  const objects = items.map(({ name = "", updated, ...resource }) => ({
+    key: name,
+    lastModified: inSeconds(updated),
+    ...writtenOf(resource),
+  }));
+  return { objects, prefixes: [...prefixes], next: nextPageToken === "" ? undefined : nextPageToken };
 }
 
 export function foundOf({ updated, contentType = "", cacheControl, metadata = {}, ...resource }: Resource): Found {
@@ -37,7 +69,7 @@ export function foundOf({ updated, contentType = "", cacheControl, metadata = {}
 export function foundOfHeaders(headers: IncomingHttpHeaders, size: number): Found {
   return {
     size,
-    eTag: String(headers["x-goog-generation"] ?? ""),
+    eTag: tagOf(headers["x-goog-generation"]),
     lastModified: inSeconds(headers["last-modified"]),
     contentType: headers["content-type"] ?? NO_TYPE,
     ...cacheControlOf(headers["cache-control"], true),
@@ -47,5 +79,7 @@ export function foundOfHeaders(headers: IncomingHttpHeaders, size: number): Foun
 
 /** Listings tell fractions of a second, which headers cannot. */
 export function inSeconds(time = "1970-01-01T00:00:00Z"): Date {
-  return new Date(Math.floor(Date.parse(time) / 1000) * 1000);
+  const seconds = Math.floor(Date.parse(time) / 1000);
+  if (Number.isNaN(seconds)) throw new TypeError(`no time: ${time}`);
+  return new Date(seconds * 1000);
 }

@@ -17,7 +17,9 @@ import type {
 import { requireHolds } from "../../conditional.ts";
 import { Locks } from "../../lock.ts";
 import { bodyOf } from "../cloud/body.ts";
+import { heeding } from "../cloud/listing.ts";
 import { pin, refused } from "../cloud/pin.ts";
+import type { Place } from "../cloud/place.ts";
 import { type Fetched, read, type Reader, type Wanted } from "../cloud/read.ts";
 import type { GcsBucket } from "./bucket.ts";
 import { toWire } from "./headers.ts";
@@ -25,8 +27,6 @@ import { listPage } from "./listing.ts";
 import type { Login } from "./login.ts";
 import { upload } from "./upload.ts";
 
-/** https://cloud.google.com/storage/docs/objects#naming */
-const MAX_KEY_BYTES = 1024;
 const NOT_TAKEN = ".well-known/acme-challenge/";
 const MAX_ATTEMPTS = 10;
 const DELETES = 100; // the most in one call
@@ -34,17 +34,13 @@ const DELETES = 100; // the most in one call
 export interface StoreOptions {
   /** Undefined: there is none, and nothing can be signed. */
   readonly login: Login | undefined;
-  /** What all keys begin with: segments without a slash at either end, or nothing. */
-  readonly prefix: string;
-  /** How long to wait for bytes. */
-  readonly idleMs: number;
+  readonly place: Place;
 }
 
 export class GcsStore implements StorageBackend {
   readonly #bucket: GcsBucket;
   readonly #login: Login | undefined;
-  readonly #base: string;
-  readonly #idleMs: number;
+  readonly #place: Place;
   readonly #locks = new Locks();
   readonly #reader: Reader = {
     head: (path) => this.head(path),
@@ -52,17 +48,16 @@ export class GcsStore implements StorageBackend {
   };
   #isClosed = false;
 
-  constructor(bucket: GcsBucket, { login, prefix, idleMs }: StoreOptions) {
+  constructor(bucket: GcsBucket, { login, place }: StoreOptions) {
     this.#bucket = bucket;
     this.#login = login;
-    this.#base = prefix === "" ? "" : `${prefix}/`;
-    this.#idleMs = idleMs;
+    this.#place = place;
   }
 
   /** Listing is what a sidecar needs beside reading and writing: without that right, the absent would be forbidden. */
   async ping(): Promise<void> {
     this.#requireOpen();
-    const all = { prefix: this.#base, startOffset: "", token: undefined, delimiter: undefined, limit: 1 };
+    const all = { prefix: this.#place.base, start: "", token: undefined, delimiter: undefined, limit: 1 };
     await this.#bucket.list(all);
   }
 
@@ -115,9 +110,9 @@ export class GcsStore implements StorageBackend {
     };
   }
 
-  async list(query: ListQuery): Promise<Page> {
+  async list(query: ListQuery, signal?: AbortSignal): Promise<Page> {
     this.#requireOpen();
-    return listPage(this.#bucket, this.#base, query);
+    return heeding(signal, () => listPage(this.#bucket, this.#place, query, signal));
   }
 
   async copy(from: string, to: string): Promise<Written | undefined> {
@@ -160,7 +155,7 @@ export class GcsStore implements StorageBackend {
     const opened = await this.#bucket.open(this.#key(path), wanted);
     if (typeof opened === "string") return opened;
     const { found, slice, stream } = opened;
-    const body = bodyOf(stream, (error) => this.#bucket.translate(error), this.#idleMs);
+    const body = bodyOf(stream, (error) => this.#bucket.translate(error));
     return { info: { path, ...found }, slice, body };
   }
 
@@ -201,11 +196,9 @@ export class GcsStore implements StorageBackend {
   /** @throws UNAVAILABLE after `close`; BAD_REQUEST for a path that Google cannot keep. */
   #key(path: string): string {
     this.#requireOpen();
-    const key = this.#base + path;
+    const key = this.#place.nameOf(path);
     if (key.startsWith(NOT_TAKEN)) throw badRequest(`Google Cloud Storage keeps nothing below ${NOT_TAKEN}`);
-    if (this.#base === "" || Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-    const room = MAX_KEY_BYTES - Buffer.byteLength(this.#base);
-    throw badRequest(`the path is longer than ${room} bytes of UTF-8, the room that Google leaves below the prefix`);
+    return key;
   }
 
   #requireOpen(): void {

@@ -2,16 +2,19 @@
 
 import { createHash } from "node:crypto";
 import type http from "node:http";
-import { conflict, MikcarError } from "@mikcar/core";
+import { conflict } from "@mikcar/core";
 import type { Client } from "minio";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
 import type { Wanted } from "../cloud/read.ts";
-import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "../s3/bucket.ts";
-import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
+import type { Listed, ListRequest } from "../cloud/listing.ts";
+import type { Bucket, Found, Opened, Outcome, Source } from "../s3/bucket.ts";
+import { keeping } from "../cloud/body.ts";
+import { foreign } from "../cloud/foreign.ts";
+import { bareTag, lengthOf, rangeHeader, sliceOf, tagOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "../s3/headers.ts";
 import { failure, type Place } from "../s3/translate.ts";
-import { readText, Requests } from "./requests.ts";
+import { Requests } from "./requests.ts";
 import { blocks, escape, text } from "./xml.ts";
 
 const META = "x-amz-meta-";
@@ -23,6 +26,7 @@ const NOT_REMOVED = { 404: undefined, 409: false, 412: false } as const;
 const LOGIN = "the login in the URL, MINIO_ROOT_USER and MINIO_ROOT_PASSWORD, or AWS_ACCESS_KEY_ID";
 
 export class MinioBucket implements Bucket {
+  readonly beginsAnywhere = false;
   readonly #client: Client;
   readonly #name: string;
   readonly #agent: http.Agent;
@@ -54,24 +58,28 @@ export class MinioBucket implements Bucket {
     const response = await this.#requests.ask({ method: "GET", key, headers }, UNREAD);
     if (typeof response === "string") return response;
     const { "content-range": contentRange, "content-length": length } = response.headers;
-    if (length === undefined) response.destroy();
-    const { slice, size } = sliceOf(contentRange, lengthOf(length));
-    return { found: foundOf(response.headers, size), slice, stream: response };
+    return keeping(response, () => {
+      const { slice, size } = sliceOf(contentRange, lengthOf(length));
+      return { found: foundOf(response.headers, size), slice, stream: response };
+    });
   }
 
   async write(key: string, bytes: Buffer, kept: ObjectHeaders, pin: Pin | undefined): Promise<Outcome> {
     const headers = { ...sent(kept), ...pinned(pin) };
     const response = await this.#requests.ask({ method: "PUT", key, headers, body: bytes }, UNWRITTEN);
-    return typeof response === "string" ? response : { eTag: bareTag(tagOf(response)) };
+    return typeof response === "string" ? response : { eTag: written(response) };
   }
 
   async begin(key: string, kept: ObjectHeaders): Promise<string> {
-    return text(await this.#read({ method: "POST", key, query: { uploads: "" }, headers: sent(kept) }), "UploadId");
+    const xml = await this.#read({ method: "POST", key, query: { uploads: "" }, headers: sent(kept) });
+    const id = text(xml, "UploadId");
+    if (id === "") throw foreign("the answer to an upload has no id of it");
+    return id;
   }
 
   async writePart(key: string, upload: string, number: number, bytes: Buffer): Promise<string> {
     const query = { partNumber: number, uploadId: upload };
-    return tagOf(await this.#requests.send({ method: "PUT", key, query, body: bytes }));
+    return written(await this.#requests.send({ method: "PUT", key, query, body: bytes }));
   }
 
   async copyPart(key: string, upload: string, number: number, source: Source): Promise<string> {
@@ -83,7 +91,7 @@ export class MinioBucket implements Bucket {
     };
     const response = await this.#requests.ask({ method: "PUT", key, query, headers }, { 412: undefined });
     if (response === undefined) throw conflict("the object was written while it was copied; send the call again");
-    return text(this.#checked(await readText(response)), "ETag");
+    return tagOf(text(this.#checked(await this.#requests.text(response)), "ETag"));
   }
 
   async finish(key: string, upload: string, tags: readonly string[], pin: Pin | undefined): Promise<Outcome> {
@@ -110,7 +118,10 @@ export class MinioBucket implements Bucket {
   async remove(key: string, eTag?: string): Promise<boolean> {
     const headers: Record<string, string> = eTag === undefined ? {} : { "if-match": `"${eTag}"` };
     const response = await this.#requests.ask({ method: "DELETE", key, headers }, NOT_REMOVED);
-    if (typeof response === "object") response.resume();
+    if (typeof response === "object") {
+      response.resume();
+      if (response.statusCode !== 204) throw foreign("the answer to a delete is none");
+    }
     return response !== false;
   }
 
@@ -119,6 +130,7 @@ export class MinioBucket implements Bucket {
     const body = Buffer.from(`<Delete><Quiet>true</Quiet>${objects}</Delete>`);
     const headers = { "content-md5": createHash("md5").update(body).digest("base64") };
     const xml = await this.#read({ method: "POST", query: { delete: "" }, headers, body });
+    if (!xml.includes("<DeleteResult")) throw foreign("the answer to a delete is none");
     return new Map(
       blocks(xml, "Error").map((error) => {
         const complaint = { code: text(error, "Code"), message: text(error, "Message"), status: 400 };
@@ -127,8 +139,8 @@ export class MinioBucket implements Bucket {
     );
   }
 
-  async list({ prefix, startAfter, token, delimiter, limit }: ListRequest): Promise<Listed> {
-    const from = token === undefined ? { "start-after": startAfter } : { "continuation-token": token };
+  async list({ prefix, start, token, delimiter, limit }: ListRequest, signal?: AbortSignal): Promise<Listed> {
+    const from = token === undefined ? { "start-after": start } : { "continuation-token": token };
     const query = {
       "list-type": 2,
       "encoding-type": "url",
@@ -137,9 +149,8 @@ export class MinioBucket implements Bucket {
       delimiter: delimiter ?? "",
       ...from,
     };
-    const xml = await this.#read({ method: "GET", query });
-    if (!xml.includes("<ListBucketResult"))
-      throw new MikcarError("BAD_GATEWAY", "the answer to a listing is none: look whether this is the server");
+    const xml = await this.#read({ method: "GET", query, signal });
+    if (!xml.includes("<ListBucketResult")) throw foreign("the answer to a listing is none");
     return {
       objects: blocks(xml, "Contents").map((entry) => ({
         key: decodeKey(text(entry, "Key")),
@@ -171,12 +182,12 @@ export class MinioBucket implements Bucket {
   }
 
   async #read(request: Parameters<Requests["send"]>[0]): Promise<string> {
-    return readText(await this.#requests.send(request));
+    return this.#requests.text(await this.#requests.send(request));
   }
 
   async #written(response: http.IncomingMessage | "refused" | "busy"): Promise<Outcome> {
     if (typeof response === "string") return response;
-    return { eTag: bareTag(text(this.#checked(await readText(response)), "ETag")) };
+    return { eTag: tagOf(text(this.#checked(await this.#requests.text(response)), "ETag")) };
   }
 
   /** A long answer begins before the server knows how it ends. @throws what it says then. */
@@ -194,7 +205,7 @@ function foundOf(headers: http.IncomingHttpHeaders, size: number): Found {
   return {
     size,
     lastModified: new Date(headers["last-modified"] ?? 0),
-    eTag: bareTag(headers.etag),
+    eTag: tagOf(headers.etag),
     contentType,
     ...(cacheControl === undefined ? {} : { cacheControl }),
     metadata: Object.fromEntries(metadata),
@@ -206,9 +217,10 @@ function inSeconds(time: string): Date {
   return new Date(Math.floor(Date.parse(time) / 1000) * 1000);
 }
 
-function tagOf(response: http.IncomingMessage): string {
+/** The entity tag of what was written. */
+function written(response: http.IncomingMessage): string {
   response.resume(); // there is nothing else in it
-  return response.headers.etag ?? "";
+  return tagOf(response.headers.etag);
 }
 
 function sent({ contentType, cacheControl, metadata }: ObjectHeaders): Record<string, string> {

@@ -9,7 +9,7 @@
 import { type ConfigUrl, configError, type Open, optional, readSecret } from "@mikcar/core";
 import type { StorageBackend } from "../../backend.ts";
 import { agentFor, readPem } from "../cloud/agent.ts";
-import { prefixOf } from "../cloud/prefix.ts";
+import { Place } from "../cloud/place.ts";
 import { S3Store } from "../s3/store.ts";
 import { MinioBucket } from "./bucket.ts";
 import { transportOf } from "./requests.ts";
@@ -31,7 +31,7 @@ export const open: Open<StorageBackend> = async (url, warn = () => undefined) =>
   const [, bucket = "", below = ""] = /^\/([^/]*)\/?(.*)$/s.exec(url.path) ?? [];
   if (url.host === "" || bucket === "")
     throw configError("expected a host and a bucket: minio://127.0.0.1:9000/bucket");
-  const prefix = prefixOf(below);
+  const place = new Place(below);
   const ca = readPem(url);
   const isTls = url.flag("tls", ca !== undefined);
   if (ca !== undefined && !isTls)
@@ -53,7 +53,7 @@ export const open: Open<StorageBackend> = async (url, warn = () => undefined) =>
     transportAgent: agent,
     retryOptions: { disableRetry: true }, // it prints each; `requests.ts` tries again
   });
-  return new S3Store(new MinioBucket(client, bucket, agent), { prefix, idleMs });
+  return new S3Store(new MinioBucket(client, bucket, agent), { place });
 };
 
 function loginOf(url: ConfigUrl): Login | undefined {

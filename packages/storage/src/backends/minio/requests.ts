@@ -1,5 +1,6 @@
 /** Signed requests of the `minio` client. Its own calls for objects know no conditions, and no streams of unknown length. */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import http from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,6 +15,8 @@ export interface Request {
   readonly query?: Readonly<Record<string, string | number>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** Ends it, and its answer. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 type Answers<A> = Readonly<Record<string, A>>;
@@ -21,9 +24,13 @@ type Answers<A> = Readonly<Record<string, A>>;
 const EMPTY = Buffer.alloc(0);
 const MAX_ATTEMPTS = 3;
 const BACKOFF_MS = 100;
-/** The client hands out answers with these; it tells of 408, 429 and most 5xx by their number alone. */
-const ANSWERS = [200, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 409, 411, 412, 413, 416, 507];
+/** Of these the client tells by their number alone, and reads no answer. */
+const UNREAD = [408, 429, 499, 500, 502, 503, 504, 520];
+/** All others it hands out. Those that it does not know it would wait for for ever. */
+const ANSWERS = Array.from({ length: 400 }, (_, index) => 200 + index).filter((status) => !UNREAD.includes(status));
 const UNHEARD = /Retryable HTTP status: (\d+)/;
+/** Of the request that is made: the client passes none on. */
+const signals = new AsyncLocalStorage<AbortSignal | undefined>();
 const BROKEN = new Set(["ECONNRESET", "EPIPE"]);
 
 export class Requests {
@@ -47,7 +54,7 @@ export class Requests {
     const response = await this.#attempt(request);
     const status = response.statusCode ?? 0;
     if (status < 300) return response;
-    const xml = await readText(response);
+    const xml = await this.text(response);
     const { "x-minio-error-code": code, "x-minio-error-desc": message, "x-amz-request-id": id } = response.headers;
     const complaint = {
       code: text(xml, "Code") || String(code ?? `HTTP ${status}`),
@@ -60,6 +67,16 @@ export class Requests {
     throw failure(complaint, this.#place);
   }
 
+  async text(response: http.IncomingMessage): Promise<string> {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of response) chunks.push(chunk as Buffer); // no encoding is set
+    } catch (error) {
+      throw this.translate(response.socket.errored ?? error); // Node says "aborted" whatever it was
+    }
+    return Buffer.concat(chunks).toString();
+  }
+
   translate(error: unknown): Error {
     const { code, name, message } = error as NodeJS.ErrnoException;
     const status = UNHEARD.exec(message)?.[1];
@@ -69,7 +86,7 @@ export class Requests {
 
   /** Again, when a kept connection was closed at the other end, or the server cannot now. */
   async #attempt(request: Request): Promise<http.IncomingMessage> {
-    const { method, key, query = {}, headers = {}, body = EMPTY } = request;
+    const { method, key, query = {}, headers = {}, body = EMPTY, signal } = request;
     const options = {
       method,
       bucketName: this.#bucket,
@@ -79,7 +96,7 @@ export class Requests {
     };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#client.makeRequestAsync(options, body, ANSWERS);
+        return await signals.run(signal, () => this.#client.makeRequestAsync(options, body, ANSWERS));
       } catch (error) {
         const { code = "", message } = error as NodeJS.ErrnoException;
         const mayHelp = BROKEN.has(code) || UNHEARD.test(message);
@@ -93,8 +110,8 @@ export class Requests {
 /** A transport for the client whose waits end: for a connection to be free here, and everything else in `agentFor`. */
 export function transportOf(isTls: boolean, idleMs: number): NonNullable<ClientOptions["transport"]> {
   const request = (options: http.RequestOptions, answer: (response: http.IncomingMessage) => void) => {
-    const sent = (isTls ? https : http).request(options, (response) => {
-      if (!ANSWERS.includes(response.statusCode ?? 0)) response.resume(); // the client does not read it
+    const sent = (isTls ? https : http).request({ ...options, signal: signals.getStore() }, (response) => {
+      if (UNREAD.includes(response.statusCode ?? 0)) response.resume();
       answer(response);
     });
     const late = setTimeout(() => void sent.destroy(noConnection(idleMs)), idleMs);
@@ -102,12 +119,6 @@ export function transportOf(isTls: boolean, idleMs: number): NonNullable<ClientO
     return sent;
   };
   return { request: request as typeof http.request }; // the one of its forms that the client uses
-}
-
-export async function readText(response: http.IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer); // no encoding is set
-  return Buffer.concat(chunks).toString();
 }
 
 function queryOf(query: NonNullable<Request["query"]>): string {

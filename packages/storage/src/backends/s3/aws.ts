@@ -4,12 +4,16 @@ import type { IncomingMessage } from "node:http";
 import type * as Sdk from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type * as Presigner from "@aws-sdk/s3-request-presigner";
-import { badRequest, conflict, MikcarError } from "@mikcar/core";
+import { conflict } from "@mikcar/core";
 import type { ObjectHeaders } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
+import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
-import type { Bucket, Found, Listed, ListRequest, Opened, Outcome, Source } from "./bucket.ts";
-import { bareTag, lengthOf, rangeHeader, sliceOf } from "../cloud/headers.ts";
+import { foundOf, inSeconds, pinned, sent } from "./aws-headers.ts";
+import type { Bucket, Found, Opened, Outcome, Source } from "./bucket.ts";
+import { keeping } from "../cloud/body.ts";
+import { foreign } from "../cloud/foreign.ts";
+import { bareTag, lengthOf, rangeHeader, sliceOf, tagOf } from "../cloud/headers.ts";
 import { copySource, decodeKey } from "./headers.ts";
 import { answerTo, failure } from "./translate.ts";
 
@@ -38,12 +42,27 @@ export class AwsBucket implements Bucket {
   readonly #presigner: typeof Presigner;
   readonly #client: S3Client;
   readonly #name: string;
+  #isAmazon = false;
 
   constructor({ sdk, presigner }: Libraries, client: S3Client, name: string) {
     this.#sdk = sdk;
     this.#presigner = presigner;
     this.#client = client;
     this.#name = name;
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const { headers } = result.response as { readonly headers?: Readonly<Record<string, string>> };
+        this.#isAmazon = headers?.["server"] === "AmazonS3";
+        return result;
+      },
+      { step: "deserialize", priority: "low" }, // next to the answer as it came
+    );
+  }
+
+  /** Amazon says who it is in each answer, and proxies hide who others are. */
+  get beginsAnywhere(): boolean {
+    return this.#isAmazon;
   }
 
   async head(key: string): Promise<Found | undefined> {
@@ -62,25 +81,28 @@ export class AwsBucket implements Bucket {
     const answer = await this.#ask(UNREAD, () => this.#client.send(command));
     if (typeof answer === "string") return answer;
     const stream = answer.Body as IncomingMessage; // as it is in Node, with methods of the SDK
-    if (answer.ContentLength === undefined) stream.destroy();
-    const { slice, size } = sliceOf(answer.ContentRange, lengthOf(answer.ContentLength));
-    return { found: foundOf(answer, size), slice, stream };
+    return keeping(stream, () => {
+      const { slice, size } = sliceOf(answer.ContentRange, lengthOf(answer.ContentLength));
+      return { found: foundOf(answer, size), slice, stream };
+    });
   }
 
   async write(key: string, bytes: Buffer, headers: ObjectHeaders, pin: Pin | undefined): Promise<Outcome> {
     const command = new this.#sdk.PutObjectCommand({ ...this.#at(key), Body: bytes, ...sent(headers), ...pinned(pin) });
     const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
-    return typeof answer === "string" ? answer : { eTag: bareTag(answer.ETag) };
+    return typeof answer === "string" ? answer : { eTag: tagOf(answer.ETag) };
   }
 
   async begin(key: string, headers: ObjectHeaders): Promise<string> {
     const command = new this.#sdk.CreateMultipartUploadCommand({ ...this.#at(key), ...sent(headers) });
-    return (await this.#send(() => this.#client.send(command))).UploadId ?? "";
+    const { UploadId = "" } = await this.#send(() => this.#client.send(command));
+    if (UploadId === "") throw foreign("the answer to an upload has no id of it");
+    return UploadId;
   }
 
   async writePart(key: string, upload: string, number: number, bytes: Buffer): Promise<string> {
     const part = { ...this.#at(key), UploadId: upload, PartNumber: number, Body: bytes };
-    return (await this.#send(() => this.#client.send(new this.#sdk.UploadPartCommand(part)))).ETag ?? "";
+    return tagOf((await this.#send(() => this.#client.send(new this.#sdk.UploadPartCommand(part)))).ETag);
   }
 
   async copyPart(key: string, upload: string, number: number, source: Source): Promise<string> {
@@ -94,7 +116,7 @@ export class AwsBucket implements Bucket {
     });
     const answer = await this.#ask({ 412: undefined }, () => this.#client.send(command));
     if (answer === undefined) throw conflict("the object was written while it was copied; send the call again");
-    return answer.CopyPartResult?.ETag ?? "";
+    return tagOf(answer.CopyPartResult?.ETag);
   }
 
   async finish(key: string, upload: string, tags: readonly string[], pin: Pin | undefined): Promise<Outcome> {
@@ -106,7 +128,7 @@ export class AwsBucket implements Bucket {
       ...pinned(pin),
     });
     const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
-    return typeof answer === "string" ? answer : { eTag: bareTag(answer.ETag) };
+    return typeof answer === "string" ? answer : { eTag: tagOf(answer.ETag) };
   }
 
   async abort(key: string, upload: string): Promise<void> {
@@ -121,7 +143,7 @@ export class AwsBucket implements Bucket {
       CopySourceIfMatch: `"${eTag}"`,
     });
     const answer = await this.#ask(UNWRITTEN, () => this.#client.send(command));
-    return typeof answer === "string" ? answer : { eTag: bareTag(answer.CopyObjectResult?.ETag) };
+    return typeof answer === "string" ? answer : { eTag: tagOf(answer.CopyObjectResult?.ETag) };
   }
 
   async remove(key: string, eTag?: string): Promise<boolean> {
@@ -129,30 +151,34 @@ export class AwsBucket implements Bucket {
       ...this.#at(key),
       ...(eTag === undefined ? {} : { IfMatch: `"${eTag}"` }),
     });
-    return (await this.#ask(NOT_REMOVED, () => this.#client.send(command))) !== false;
+    const answer = await this.#ask(NOT_REMOVED, () => this.#client.send(command));
+    if (answer !== undefined && answer !== false && answer.$metadata.httpStatusCode !== 204)
+      throw foreign("the answer to a delete is none");
+    return answer !== false;
   }
 
   async removeMany(keys: readonly string[]): Promise<ReadonlyMap<string, Error>> {
-    const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+    const Delete = { Objects: keys.map((Key) => ({ Key })) }; // not quietly, as the SDK makes the same of a page in HTML
     const command = new this.#sdk.DeleteObjectsCommand({ Bucket: this.#name, Delete });
-    const { Errors = [] } = await this.#send(() => this.#client.send(command));
+    const { Deleted = [], Errors = [] } = await this.#send(() => this.#client.send(command));
+    if (Deleted.length + Errors.length < keys.length) throw foreign("the answer to a delete does not name all objects");
     return new Map(
       Errors.map(({ Key = "", Code = "Error", Message = "" }) => [Key, this.#failure(Code, Message, 400)] as const),
     );
   }
 
-  async list({ prefix, startAfter, token, delimiter, limit }: ListRequest): Promise<Listed> {
+  async list({ prefix, start, token, delimiter, limit }: ListRequest, abortSignal?: AbortSignal): Promise<Listed> {
     const command = new this.#sdk.ListObjectsV2Command({
       Bucket: this.#name,
       EncodingType: "url",
       MaxKeys: limit,
       Prefix: prefix,
       Delimiter: delimiter,
-      ...(token === undefined ? (startAfter === "" ? {} : { StartAfter: startAfter }) : { ContinuationToken: token }),
+      ...(token === undefined ? (start === "" ? {} : { StartAfter: start }) : { ContinuationToken: token }),
     });
-    const answer = await this.#send(() => this.#client.send(command));
-    if (answer.Name === undefined && answer.KeyCount === undefined)
-      throw new MikcarError("BAD_GATEWAY", "the answer to a listing is none: look whether this is the server");
+    const options = abortSignal === undefined ? {} : { abortSignal };
+    const answer = await this.#send(() => this.#client.send(command, options));
+    if (answer.Name === undefined && answer.KeyCount === undefined) throw foreign("the answer to a listing is none");
     const decoded = answer.EncodingType === "url" ? decodeKey : (text: string) => text;
     return {
       objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified, ETag }) => ({
@@ -211,44 +237,4 @@ export class AwsBucket implements Bucket {
   #at(key: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#name, Key: key };
   }
-}
-
-interface AwsFound {
-  readonly ETag?: string | undefined;
-  readonly LastModified?: Date | undefined;
-  readonly ContentType?: string | undefined;
-  readonly CacheControl?: string | undefined;
-  readonly Metadata?: Readonly<Record<string, string>> | undefined;
-}
-
-function foundOf({ ETag, LastModified, ContentType, CacheControl, Metadata }: AwsFound, size: number): Found {
-  return {
-    size,
-    lastModified: inSeconds(LastModified),
-    eTag: bareTag(ETag),
-    contentType: ContentType ?? "application/octet-stream",
-    ...(CacheControl === undefined || CacheControl === "" ? {} : { cacheControl: CacheControl }),
-    metadata: Metadata ?? {},
-  };
-}
-
-/** Some servers list with fractions of a second, which a header cannot tell. */
-function inSeconds(time = new Date(0)): Date {
-  return new Date(Math.floor(time.getTime() / 1000) * 1000);
-}
-
-/** @throws BAD_REQUEST for the one name that the SDK loses when it reads. */
-function sent({ contentType, cacheControl, metadata }: ObjectHeaders): object {
-  if (Object.hasOwn(metadata, "__proto__"))
-    throw badRequest("X-Meta-__proto__: the S3 client cannot give it back; name it otherwise");
-  return {
-    ContentType: contentType,
-    ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
-    Metadata: metadata as Record<string, string>, // the SDK only reads it
-  };
-}
-
-function pinned(pin: Pin | undefined): object {
-  if (pin === undefined) return {};
-  return pin.eTag === undefined ? { IfNoneMatch: "*" } : { IfMatch: `"${pin.eTag}"` };
 }

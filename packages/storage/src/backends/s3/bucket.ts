@@ -3,6 +3,7 @@
 import type { Readable } from "node:stream";
 import type { ObjectHeaders, ObjectInfo, Slice } from "../../backend.ts";
 import type { Pin } from "../cloud/pin.ts";
+import type { Listed, ListRequest } from "../cloud/listing.ts";
 import type { Wanted } from "../cloud/read.ts";
 
 /** Metadata as it travels: `metadata.ts`. */
@@ -18,30 +19,6 @@ export interface Opened {
 /** "refused": the pin does not hold; "busy": another write is under way, which may be tried again. */
 export type Outcome = { readonly eTag: string } | "refused" | "busy";
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
-export interface ListRequest {
-  readonly prefix: string;
-  /** Only keys after this one. */
-  readonly startAfter: string;
-  /** `next` of the answer before. */
-  readonly token: string | undefined;
-  readonly delimiter: "/" | undefined;
-  /** 1 to 1000. */
-  readonly limit: number;
-}
-
-export interface Listed {
-  readonly objects: readonly {
-    readonly key: string;
-    readonly size: number;
-    readonly lastModified: Date;
-    readonly eTag: string;
-  }[];
-  readonly prefixes: readonly string[];
-  /** Undefined: this was all. */
-  readonly next: string | undefined;
-}
-
 /** Bytes `first` to `last`, inclusive, of the version `eTag` of `key`. */
 export interface Source {
   readonly key: string;
@@ -51,6 +28,8 @@ export interface Source {
 }
 
 export interface Bucket {
+  /** Whether a listing may begin inside of a folder. MinIO ends one too early where siblings sort before the slash of it. */
+  readonly beginsAnywhere: boolean;
   head(key: string): Promise<Found | undefined>;
   /** As `fetch` of `cloud/read.ts`. */
   open(key: string, wanted: Wanted): Promise<Opened | "absent" | "other">;
@@ -70,7 +49,8 @@ export interface Bucket {
   remove(key: string, eTag?: string): Promise<boolean>;
   /** Up to 1000 in one call. @returns Those that are still there, and why. */
   removeMany(keys: readonly string[]): Promise<ReadonlyMap<string, Error>>;
-  list(request: ListRequest): Promise<Listed>;
+  /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
+  list(request: ListRequest, signal?: AbortSignal): Promise<Listed>;
   presign(method: "GET" | "PUT", key: string, expiresAt: Date): Promise<string>;
   /** Of a body that breaks off. */
   translate(error: unknown): Error;

@@ -12,17 +12,17 @@ import { type ConfigUrl, configError, type Open, optional } from "@mikcar/core";
 import type { StorageBackend } from "../../backend.ts";
 import { agentFor, readPem } from "../cloud/agent.ts";
 import { AwsBucket } from "./aws.ts";
-import { prefixOf } from "../cloud/prefix.ts";
+import { placeOf } from "../cloud/place.ts";
 import { S3Store } from "./store.ts";
 
 const DEFAULT_REGION = "us-east-1"; // what other servers take, as it is Amazon's first
 
 export const open: Open<StorageBackend> = async (url) => {
-  const prefix = prefixOf(url.path.replace(/^\//, ""));
+  const place = placeOf(url);
   if (url.host === "") throw configError("the URL names no bucket: s3://bucket");
   const idleMs = url.integer("timeout_ms", 10_000, { min: 1, max: 600_000 });
   const ca = readPem(url);
-  const settings = { ...placeOf(url), ...loginOf(url) };
+  const settings = { ...serverOf(url), ...loginOf(url) };
   const sdk = await optional("@aws-sdk/client-s3", () => import("@aws-sdk/client-s3"));
   const presigner = await optional("@aws-sdk/s3-request-presigner", () => import("@aws-sdk/s3-request-presigner"));
   const client = new sdk.S3Client({
@@ -38,10 +38,10 @@ export const open: Open<StorageBackend> = async (url) => {
       httpsAgent: agentFor(true, { idleMs, ...(ca === undefined ? {} : { ca }) }),
     },
   });
-  return new S3Store(new AwsBucket({ sdk, presigner }, client, url.host), { prefix, idleMs });
+  return new S3Store(new AwsBucket({ sdk, presigner }, client, url.host), { place });
 };
 
-function placeOf(url: ConfigUrl): S3ClientConfig {
+function serverOf(url: ConfigUrl): S3ClientConfig {
   const endpoint = url.string("endpoint", "");
   const region = url.string("region", "");
   if (endpoint === "") {

@@ -1,6 +1,6 @@
 /** Storage in a bucket, whichever client library speaks to it. */
 
-import { badRequest, conflict, MikcarError, type Preconditions, unavailable } from "@mikcar/core";
+import { conflict, type Preconditions, unavailable } from "@mikcar/core";
 import type {
   DeleteReport,
   FoundObject,
@@ -18,7 +18,9 @@ import { deleteEach } from "../../batch.ts";
 import { requireHolds } from "../../conditional.ts";
 import { Locks } from "../../lock.ts";
 import { bodyOf } from "../cloud/body.ts";
+import { heeding } from "../cloud/listing.ts";
 import { pin, refused } from "../cloud/pin.ts";
+import type { Place } from "../cloud/place.ts";
 import { decodeAll } from "../cloud/words.ts";
 import { type Fetched, read, type Reader, type Wanted } from "../cloud/read.ts";
 import type { Bucket, Found } from "./bucket.ts";
@@ -26,24 +28,18 @@ import { listPage } from "./listing.ts";
 import { toWire } from "./metadata.ts";
 import { copyInParts, upload } from "./upload.ts";
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
-const MAX_KEY_BYTES = 1024;
 const MAX_ATTEMPTS = 10;
 const DELETES = 1000; // the most in one call
 
 export interface StoreOptions {
-  /** What all keys begin with: segments without a slash at either end, or nothing. */
-  readonly prefix: string;
-  /** How long to wait for bytes. */
-  readonly idleMs: number;
+  readonly place: Place;
   /** Larger objects are copied in parts of this size, so that no answer takes long. */
   readonly copyBytes?: number;
 }
 
 export class S3Store implements StorageBackend {
   readonly #bucket: Bucket;
-  readonly #base: string;
-  readonly #idleMs: number;
+  readonly #place: Place;
   readonly #copyBytes: number;
   readonly #locks = new Locks();
   readonly #reader: Reader = {
@@ -52,17 +48,16 @@ export class S3Store implements StorageBackend {
   };
   #isClosed = false;
 
-  constructor(bucket: Bucket, { prefix, idleMs, copyBytes = 512 * 1024 * 1024 }: StoreOptions) {
+  constructor(bucket: Bucket, { place, copyBytes = 512 * 1024 * 1024 }: StoreOptions) {
     this.#bucket = bucket;
-    this.#base = prefix === "" ? "" : `${prefix}/`;
-    this.#idleMs = idleMs;
+    this.#place = place;
     this.#copyBytes = copyBytes;
   }
 
   /** Listing is what a sidecar needs beside reading and writing: without that right, the absent would be forbidden. */
   async ping(): Promise<void> {
     this.#requireOpen();
-    const all = { prefix: this.#base, startAfter: "", token: undefined, delimiter: undefined, limit: 1 };
+    const all = { prefix: this.#place.base, start: "", token: undefined, delimiter: undefined, limit: 1 };
     await this.#bucket.list(all);
   }
 
@@ -92,7 +87,7 @@ export class S3Store implements StorageBackend {
     const held = await pin(conditions, () => this.head(path));
     const { size, outcome } = await upload(this.#bucket, key, body, kept, held);
     if (typeof outcome === "string") return refused(conditions, () => this.head(path));
-    return { size, eTag: known(outcome.eTag) };
+    return { size, eTag: outcome.eTag };
   }
 
   /** The protocol answers alike whether there was something, so it is asked first. */
@@ -125,9 +120,9 @@ export class S3Store implements StorageBackend {
     return { deleted: present.length - (failed.length - errors.length), errors: failed };
   }
 
-  async list(query: ListQuery): Promise<Page> {
+  async list(query: ListQuery, signal?: AbortSignal): Promise<Page> {
     this.#requireOpen();
-    return listPage(this.#bucket, this.#base, query);
+    return heeding(signal, () => listPage(this.#bucket, this.#place, query, signal));
   }
 
   async copy(from: string, to: string): Promise<Written | undefined> {
@@ -160,7 +155,7 @@ export class S3Store implements StorageBackend {
         size > this.#copyBytes
           ? await copyInParts(this.#bucket, { key: source, size, eTag, headers: found }, target, this.#copyBytes)
           : await this.#bucket.copy(source, target, eTag);
-      if (typeof outcome === "object") return { eTag, written: { size, eTag: known(outcome.eTag) } };
+      if (typeof outcome === "object") return { eTag, written: { size, eTag: outcome.eTag } };
     }
     throw conflict(`${from} was written ${MAX_ATTEMPTS} times while it was about to be copied; send the call again`);
   }
@@ -169,7 +164,7 @@ export class S3Store implements StorageBackend {
     const opened = await this.#bucket.open(this.#key(path), wanted);
     if (typeof opened === "string") return opened;
     const { found, slice, stream } = opened;
-    const body = bodyOf(stream, (error) => this.#bucket.translate(error), this.#idleMs);
+    const body = bodyOf(stream, (error) => this.#bucket.translate(error));
     return { info: infoOf(path, found), slice, body };
   }
 
@@ -185,21 +180,12 @@ export class S3Store implements StorageBackend {
   /** @throws UNAVAILABLE after `close`; BAD_REQUEST for a path that S3 cannot keep. */
   #key(path: string): string {
     this.#requireOpen();
-    const key = this.#base + path;
-    if (this.#base === "" || Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-    const room = MAX_KEY_BYTES - Buffer.byteLength(this.#base);
-    throw badRequest(`the path is longer than ${room} bytes of UTF-8, the room that S3 leaves below the prefix`);
+    return this.#place.nameOf(path);
   }
 
   #requireOpen(): void {
     if (this.#isClosed) throw unavailable("the storage backend is closed");
   }
-}
-
-/** A success without one comes from something else than the store: a page that asks for a login, say. */
-function known(eTag: string): string {
-  if (eTag !== "") return eTag;
-  throw new MikcarError("BAD_GATEWAY", "the answer to a write has no entity tag: look whether this is the server");
 }
 
 function infoOf(path: string, found: Found): ObjectInfo {

@@ -1,0 +1,41 @@
+/** What a program would do, without serving. */
+
+import { isMikcarError } from "./errors.ts";
+import { pingError } from "./health.ts";
+import { open, type Offer } from "./opening.ts";
+import type { Settings } from "./settings.ts";
+
+/** `--check`: opens and pings every backend, tells all that is wrong and where each setting is from, and leaves exit code 0 or 1. */
+export async function check(offers: readonly Offer[], settings: Settings): Promise<void> {
+  const rows = await Promise.all(offers.map((offer) => checkOne(offer, settings)));
+  process.stdout.write(`${table(rows.map(([name, url, state, remark]) => [name, state, url, remark]))}\n`);
+  process.stdout.write(`\n${table(settings.origins.map(({ name, value, from }) => [name, value, from]))}\n`);
+  if (rows.some(([, , state]) => state !== "ok")) process.exitCode = 1;
+}
+
+async function checkOne(
+  offer: Offer,
+  settings: Settings,
+): Promise<[name: string, url: string, state: string, remark: string]> {
+  try {
+    const sidecar = await open(offer, settings);
+    const error = await pingError(sidecar);
+    await sidecar.close();
+    return [offer.name, sidecar.url, error === undefined ? "ok" : "down", error?.message ?? ""];
+  } catch (error) {
+    if (!isMikcarError(error)) throw error;
+    return [offer.name, "", "wrong", error.message];
+  }
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
