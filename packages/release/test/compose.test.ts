@@ -139,8 +139,8 @@ describe("the sidecar in it", () => {
       cwd: path,
     });
 
-    const states = stdout
-      .trim()
+    const [backends = ""] = stdout.split("\n\n"); // behind it, where each setting is from
+    const states = backends
       .split("\n")
       .map((line) => line.split(/\s+/).slice(0, 2).join(" "));
     expect([code, stderr]).toEqual([1, ""]);
