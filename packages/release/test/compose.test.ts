@@ -140,9 +140,7 @@ describe("the sidecar in it", () => {
     });
 
     const [backends = ""] = stdout.split("\n\n"); // behind it, where each setting is from
-    const states = backends
-      .split("\n")
-      .map((line) => line.split(/\s+/).slice(0, 2).join(" "));
+    const states = backends.split("\n").map((line) => line.split(/\s+/).slice(0, 2).join(" "));
     expect([code, stderr]).toEqual([1, ""]);
     expect(states.sort()).toEqual(["email down", "kv down", "queue down", "secrets down", "sql down", "storage down"]);
   });
