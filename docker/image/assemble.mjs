@@ -41,8 +41,7 @@ chmodSync(join(directory, "tmp"), 0o1777);
 if (process.getuid?.() === 0) chownSync(join(directory, "data"), USER, USER);
 
 const node = join(directory, "usr/bin/node");
-// Symbols for debuggers are a seventh of it.
-execFileSync("strip", ["--strip-unneeded", "-o", node, realpathSync(process.execPath)]);
+if (!strip(realpathSync(process.execPath), node)) copyFileSync(realpathSync(process.execPath), node);
 chmodSync(node, 0o755);
 
 copyProgram(source, join(directory, "app"));
@@ -55,6 +54,17 @@ const users = `root:x:0:0:root:/:/sbin/nologin\nmikcar:x:${USER}:${USER}:mikcar:
 writeFileSync(join(directory, "etc/passwd"), users);
 writeFileSync(join(directory, "etc/group"), `root:x:0:\nmikcar:x:${USER}:\n`);
 writeFileSync(join(directory, "etc/nsswitch.conf"), "hosts: files dns\n"); // names of other containers, by both
+
+/** Without symbols for debuggers, a seventh of it. @returns False where no `strip` (of binutils) is installed. */
+function strip(program, copy) {
+  try {
+    execFileSync("strip", ["--strip-unneeded", "-o", copy, program]);
+    return true;
+  } catch (error) {
+    if (error.code === "ENOENT") return false;
+    throw error;
+  }
+}
 
 /** The shared libraries that a program is loaded with, each at the path where its loader looks for it. */
 function copyLibraries(file) {

@@ -9,6 +9,7 @@ import { PLAN, type ToMain, type ToWorker, type WorkerPlan } from "./messages.ts
 /** What this process is to do as a worker; undefined when it is none. */
 export function readPlan(): WorkerPlan | undefined {
   const text = process.env[PLAN];
+  delete process.env[PLAN]; // processes that this one starts are no workers
   return text === undefined ? undefined : (JSON.parse(text) as WorkerPlan); // from the main process alone
 }
 
