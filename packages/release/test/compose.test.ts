@@ -139,8 +139,8 @@ describe("the sidecar in it", () => {
       cwd: path,
     });
 
-    const [backends = ""] = stdout.split("\n\n"); // behind it, where each setting is from
-    const states = backends.split("\n").map((line) => line.split(/\s+/).slice(0, 2).join(" "));
+    const [backends = ""] = stdout.split("\n\n"); // below them are the settings, each with where it is from
+    const states = [...backends.matchAll(/^\w+ +\w+/gm)].map(([state]) => state.replace(/ +/, " "));
     expect([code, stderr]).toEqual([1, ""]);
     expect(states.sort()).toEqual(["email down", "kv down", "queue down", "secrets down", "sql down", "storage down"]);
   });
