@@ -185,6 +185,11 @@ export class HttpCall implements Call {
     this.deadline = Infinity;
   }
 
+  /** From now on this one does again. */
+  takeTimeBack(): void {
+    this.deadline = performance.now() + this.#context.timeoutMs;
+  }
+
   /** Ends its waiting. */
   end(): void {
     this.#isEnding = true;
