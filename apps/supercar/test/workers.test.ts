@@ -1,6 +1,6 @@
 /** `--workers`: several processes that answer as one. */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -200,12 +200,16 @@ describe("four workers", () => {
     expect(workers.filter(isAlive)).toEqual([]);
   });
 
-  it("end when their main process is killed", async () => {
-    const crew = await start(["--kv"]);
+  it("end when their main process is killed, and leave no socket behind", async () => {
+    const { path, remove } = temporaryFolder();
+    ends.push(remove);
+    const crew = await start(["--kv"], { TMPDIR: path });
     const workers = crew.workers();
+    expect(readdirSync(path)).toHaveLength(1);
     await crew.stop("SIGKILL");
 
     await until("all have ended", () => !workers.some(isAlive));
+    expect(readdirSync(path)).toEqual([]);
   });
 
   it("share a Unix socket, and join it when they replace another", async () => {
@@ -400,6 +404,8 @@ describe("workers that cannot be", () => {
 
     expect(ending.code).toBe(1);
     expect(ending.stderr.trim().split("\n")).toEqual([expect.stringContaining(sentence)]);
+    const checked = await runProgram(BIN, { args: [...flags, "--workers", "4", "--check"], env: { [variable]: url } });
+    expect([checked.code, checked.stdout]).toEqual([1, expect.stringContaining(sentence)]);
   });
 
   it("say once that the port is taken", async () => {

@@ -194,6 +194,7 @@ it.each([
     'OTEL_EXPORTER_OTLP_PROTOCOL is "grpc"; known: http/protobuf (collectors take it on port 4318)',
   ],
   [() => sampler({ OTEL_TRACES_SAMPLER: "some" }), /OTEL_TRACES_SAMPLER is "some"; known: always_on, /],
+  [() => sampler({ OTEL_TRACES_SAMPLER: "constructor" }), /OTEL_TRACES_SAMPLER is "constructor"; known: /],
   [() => sampler({ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "2" }), /from 0 to 1/],
 ])("refuses what it does not know: %#", (read, message) => {
   expect(read).toThrow(message);

@@ -46,6 +46,7 @@ export interface CrewOptions {
   /** 2 or more. */
   readonly count: number;
   readonly owners: WorkerPlan["owners"];
+  readonly settings: WorkerPlan["settings"];
   readonly drainMs: number;
   /** For sockets, where the system has no folder for them: that of the embedded backends. */
   readonly dataDir: string;
@@ -117,8 +118,9 @@ export class Crew {
   }
 
   #fork(number: number, isFirst: boolean): Cluster.Worker {
-    const { count, owners } = this.#options;
-    const plan: WorkerPlan = { number, count, owners, isFirst, folder: this.#folder, signingKey: this.#signingKey };
+    const { count, owners, settings } = this.#options;
+    const ours = { folder: this.#folder, signingKey: this.#signingKey };
+    const plan: WorkerPlan = { number, count, owners, settings, isFirst, ...ours };
     return cluster.fork({ [PLAN]: JSON.stringify(plan) });
   }
 
