@@ -212,6 +212,22 @@ describe("four workers", () => {
     expect(readdirSync(path)).toEqual([]);
   });
 
+  it("do not wait for one that hangs: its calls are 503, and the end is told as it was", async () => {
+    const crew = await start(["--storage", "--queue", "--workers", "2"], {
+      TIMEOUT_SECONDS: "1",
+      DRAIN_SECONDS: "0.1",
+    });
+    const [, hanging = 0] = crew.workers();
+    process.kill(hanging, "SIGSTOP");
+    ends.push(() => isAlive(hanging) && process.kill(hanging, "SIGKILL"));
+    // Every second connection goes to the one that hangs; nobody can answer there.
+    const answers = await Promise.any(times6(0).map(() => crew.call("/queue/len/a")));
+
+    expect([answers.status, answers.json.code]).toEqual([503, "UNAVAILABLE"]);
+    expect((await crew.stop()).code).toBe(1);
+    expect(isAlive(hanging)).toBe(false);
+  }, 20_000);
+
   it("share a Unix socket, and join it when they replace another", async () => {
     const { path, remove } = temporaryFolder();
     ends.push(remove);

@@ -125,7 +125,9 @@ async function lead(offers: readonly Offer[], settings: Settings, version: strin
     process.exitCode = 1;
     return;
   }
-  closeOnSignal(() => crew.close(), log);
+  closeOnSignal(async () => {
+    if (!(await crew.close())) throw new Error("a worker did not end in time, and was killed");
+  }, log);
   for (const one of served) tellServing(one, log);
   tellListening(crew.url, settings, version, log);
 }

@@ -19,6 +19,10 @@ const NOT_FORWARDED = new Set(
 const NOT_RETURNED = new Set(["connection", "keep-alive", "transfer-encoding", "date", "x-trace-id"]);
 /** An answer up to this size is sent whole. */
 const WHOLE_BYTES = 65_536;
+/** At most so often is the other worker asked whether it is still there. */
+const WATCH_MS = 1000;
+/** What it may take to say so. */
+const ANSWER_MS = 2000;
 
 /** The service as the other worker has it: the same routes, without its backend. @param url Masked. */
 export function forwardedSidecar(
@@ -53,6 +57,13 @@ function forward(call: HttpCall, agent: HttpAgent, socketPath: string): Promise<
     const upstream = send({ socketPath, agent, method, path, headers });
     const stop = (): void => void upstream.destroy();
     signal.addEventListener("abort", stop, { once: true });
+    const watch = setInterval(
+      () => {
+        answers(agent, socketPath).catch((cause: Error) => upstream.destroy(cause));
+      },
+      Math.max(WATCH_MS, call.timeoutMs),
+    );
+    upstream.once("close", () => clearInterval(watch));
     const body = new Body(call, upstream);
     upstream.once("response", (answer) => {
       body.stop();
@@ -161,6 +172,15 @@ function away(cause: unknown): MikcarError {
     cause,
     headers: { "Retry-After": "1" },
   });
+}
+
+/** Whether the other worker is there at all: a process that hangs or was stopped watches over nobody's time. */
+async function answers(agent: HttpAgent, socketPath: string): Promise<void> {
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    send({ socketPath, agent, path: "/health", signal }).once("response", resolve).on("error", reject).end();
+  });
+  answer.resume();
 }
 
 /** As `/ready` of the other worker has it. */

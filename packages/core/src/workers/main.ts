@@ -101,13 +101,16 @@ export class Crew {
       clearTimeout(place.timer);
       tell(place, { kind: "drain" });
     }
-    await this.#until(() => this.#places.every((place) => place.isDrained || place.worker.isDead()), patienceMs);
+    const isDrained = (place: Place): boolean => place.isDrained || place.worker.isDead();
+    await this.#until(() => this.#places.every(isDrained), patienceMs);
+    const stuck = this.#places.filter((place) => !isDrained(place));
+    for (const { worker } of stuck) worker.process.kill("SIGKILL"); // it hears nothing
     for (const place of this.#places) tell(place, { kind: "close" });
     await this.#until(() => this.#places.every(({ worker }) => worker.isDead()), patienceMs);
     const late = this.#places.filter(({ worker }) => !worker.isDead());
     for (const { worker } of late) worker.process.kill("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
-    return late.length === 0;
+    return stuck.length + late.length === 0;
   }
 
   #add(isFirst: boolean): Place {
