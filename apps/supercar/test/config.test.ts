@@ -13,6 +13,7 @@ import {
   runProgram,
   startProgram,
   temporaryFolder,
+  until,
 } from "@mikcar/devkit";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { parse } from "yaml";
@@ -52,6 +53,13 @@ async function origin(name: string, args: readonly string[], env: Launch["env"] 
   const line = stdout.split("\n").find((one) => one.startsWith(`${name} `));
   return line?.replace(/ {2,}/g, " | ");
 }
+
+/** 10^9 values. */
+const bomb = Array.from(
+  { length: 9 },
+  (_, level) =>
+    `a${level}: &a${level} [${Array.from({ length: 10 }, () => (level === 0 ? "x" : `*a${level - 1}`)).join(", ")}]`,
+).join("\n");
 
 describe("a configuration file", () => {
   it("says all that flags and variables say, in YAML or JSON", async () => {
@@ -108,6 +116,10 @@ describe("a configuration file", () => {
     expect((await ask(url, "/kv/exists/a", { headers })).json).toEqual({ exists: false });
     expect(await origin("auth_token", ["--config", name], env)).toBe("auth_token | (set) | AUTH_TOKEN");
     expect(await origin("kv_url", ["--config", name], env)).toBe("kv_url | (set) | KV_URL_FILE");
+    const others = write("env: {SECRETS_KEY_FILE: none, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: wrong}\n", "others.yaml");
+    const both = { SECRETS_KEY: "k".repeat(43), OTLP_ENDPOINT: "http://localhost:1" };
+    const { stdout, stderr } = await run(["--check", "--secrets", "--config", others], both);
+    expect([stdout, stderr]).toEqual([expect.not.stringContaining("both set"), ""]);
     expect(await origin("auth_token", ["--config", write("auth_token_file: token\n", "b.yaml"), "--kv"])).toBe(
       "auth_token | (set) | b.yaml: auth_token_file",
     );
@@ -121,6 +133,36 @@ describe("a configuration file", () => {
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 401));
   });
 
+  it("gives workers the port beside a socket, and is not read again for one that takes the place of another", async () => {
+    const text = (port: number): string =>
+      `services: [kv]\nport: ${port}\nsocket: s.sock\nworkers: 2\nauth_token: hush\n`;
+    const { url, pid } = await start(["--config", write(text(0))]);
+    write("services: [nothing]\n");
+    const worker = (): number =>
+      Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").find(Boolean) ?? 0);
+    const first = worker();
+    process.kill(first, "SIGKILL");
+    const socketPath = join(folder.path, "s.sock");
+    const both = async (): Promise<unknown> => [
+      (await ask(url, "/kv/exists/a")).status,
+      (await ask("http://localhost", "/kv/exists/a", { socketPath })).status,
+    ];
+
+    await until("another one takes its place", () => worker() !== first && worker() !== 0);
+    expect(await both()).toEqual([401, 401]);
+    expect(running?.output()).not.toContain("nothing");
+  });
+
+  it("does not open what a flag or a variable gives a token", async () => {
+    const config = ["--config", write("services: [kv]\nno_auth: true\nport: 0\n")];
+    expect(await origin("no_auth", config)).toBe("no_auth | true | mikcar.yaml: no_auth");
+    expect(await origin("no_auth", [...config, "--auth-token", "hush"])).toBe("no_auth | false | default");
+
+    const { url } = await start(config, { SIDECAR_TOKENS: '{"t": {"scopes": ["kv"]}}' });
+
+    expect((await ask(url, "/kv/exists/a")).status).toBe(401);
+  });
+
   it.each([
     ["an unknown key", "portt: 3", /^mikcar: c\.yaml: unknown key "portt"; known: services, port, /],
     ["a wrong type", "port: hush", /^mikcar: c\.yaml: port: /],
@@ -128,6 +170,10 @@ describe("a configuration file", () => {
     ["an odd variable", "env: {hush-1: 2}", /^mikcar: c\.yaml: env/],
     ["no map", "- hush", /^mikcar: c\.yaml: the file: /],
     ["neither YAML nor JSON", "port: 3\nauth_token: [hush", /^mikcar: c\.yaml: line 2 is neither JSON nor YAML/],
+    ["aliases that explode", bomb, /^mikcar: c\.yaml: an alias \(\*name\) leads nowhere[^\n]*\n$/],
+    ["an alias of nothing", "port: *hush", /^mikcar: c\.yaml: an alias [^\n]*\n$/],
+    ["an alias within itself", "tokens: &a {x: *a}", /^mikcar: c\.yaml: an alias [^\n]*\n$/],
+    ["a token without its grant", "tokens: {hush: 1}", /^mikcar: c\.yaml: tokens: Invalid input/],
     ["a key given twice", "port: 3\nport: 4", /^mikcar: c\.yaml: line 2 is neither/],
     ["a token with white space", "services: [kv]\nauth_token: hu sh", /^mikcar: the token holds white space/],
   ])("is refused with %s, and changes nothing", async (_what, text, message) => {

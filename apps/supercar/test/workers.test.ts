@@ -1,6 +1,7 @@
 /** `--workers`: several processes that answer as one. */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "@jest/globals";
@@ -77,6 +78,23 @@ async function processesThatAnswer({ call }: Crew, calls = 40): Promise<number> 
 
 function times<T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => work(index)));
+}
+
+/** What comes over one connection until `isAll`, or the connection ends. @param text Sent as it stands. */
+function overSocket({ url }: RunningProgram, text: string, isAll: (answer: string) => boolean): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = "";
+    const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(text));
+    const timer = setTimeout(() => socket.destroy(new Error(`no more than this came: ${answer}`)), 10_000);
+    socket.on("data", (piece) => {
+      answer += piece.toString("latin1");
+      if (isAll(answer)) socket.destroy();
+    });
+    socket.once("error", reject).once("close", () => {
+      clearTimeout(timer);
+      resolve(answer);
+    });
+  });
 }
 
 describe("four workers", () => {
@@ -182,13 +200,33 @@ describe("four workers", () => {
     expect(workers.filter(isAlive)).toEqual([]);
   });
 
-  it("end when their main process is killed", async () => {
-    const crew = await start(["--kv"]);
+  it("end when their main process is killed, and leave no socket behind", async () => {
+    const { path, remove } = temporaryFolder();
+    ends.push(remove);
+    const crew = await start(["--kv"], { TMPDIR: path });
     const workers = crew.workers();
+    expect(readdirSync(path)).toHaveLength(1);
     await crew.stop("SIGKILL");
 
     await until("all have ended", () => !workers.some(isAlive));
+    expect(readdirSync(path)).toEqual([]);
   });
+
+  it("do not wait for one that hangs: its calls are 503, and the end is told as it was", async () => {
+    const crew = await start(["--storage", "--queue", "--workers", "2"], {
+      TIMEOUT_SECONDS: "1",
+      DRAIN_SECONDS: "0.1",
+    });
+    const [, hanging = 0] = crew.workers();
+    process.kill(hanging, "SIGSTOP");
+    ends.push(() => isAlive(hanging) && process.kill(hanging, "SIGKILL"));
+    // Every second connection goes to the one that hangs; nobody can answer there.
+    const answers = await Promise.any(times6(0).map(() => crew.call("/queue/len/a")));
+
+    expect([answers.status, answers.json.code]).toEqual([503, "UNAVAILABLE"]);
+    expect((await crew.stop()).code).toBe(1);
+    expect(isAlive(hanging)).toBe(false);
+  }, 20_000);
 
   it("share a Unix socket, and join it when they replace another", async () => {
     const { path, remove } = temporaryFolder();
@@ -215,7 +253,8 @@ describe("four workers", () => {
 
 describe("a call that another worker serves", () => {
   it("streams both ways, and refuses what is too large early", async () => {
-    const { call } = await start(["--storage"], { MAX_OBJECT_BYTES: String(30 * 1024 * 1024) });
+    const crew = await start(["--storage"], { MAX_OBJECT_BYTES: String(30 * 1024 * 1024) });
+    const { call } = crew;
     const pieces = (count: number): Buffer[] =>
       Array.from({ length: count }, (_, index) => Buffer.alloc(1024 * 1024, index));
 
@@ -228,8 +267,9 @@ describe("a call that another worker serves", () => {
 
     expect(stored.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
     expect(read.every(({ body }) => body.equals(Buffer.concat(pieces(20))))).toBe(true);
+    expect(crew.output()).not.toContain("MaxListenersExceededWarning");
     expect([...refused, ...declared].map(({ json }) => json.code)).toEqual(times8("PAYLOAD_TOO_LARGE"));
-    expect((await call("/storage/object/huge")).status).toBe(404);
+    expect((await times(8, () => call("/storage/object/huge"))).map(({ status }) => status)).toEqual(times8(404));
   }, 60_000);
 
   it("is answered as by itself: ranges, conditions, HEAD, gzip, errors, an empty body", async () => {
@@ -262,6 +302,48 @@ describe("a call that another worker serves", () => {
     expect(waits.map(({ status }) => status)).toEqual(times4(201));
     const { text } = await call("/metrics");
     expect(text).toContain('http_response_status_code="404",error_type="NOT_FOUND"} 4\n');
+  });
+
+  it("keeps its framing: what is in a body is no request", async () => {
+    const crew = await start(["--queue"]);
+    const hidden = "GET /queue/pop/theirs?timeout=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const chunked = `Transfer-Encoding: chunked\r\n\r\n${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`;
+    const ends = (answer: string): boolean => answer.endsWith("}");
+
+    const answers = await times(8, () =>
+      overSocket(crew, `GET /queue/len/theirs HTTP/1.1\r\nHost: localhost\r\n${chunked}`, ends),
+    );
+    const others = await times(24, (index) => crew.call(`/queue/len/q${index}`));
+
+    expect(answers.filter((answer) => answer.includes('{"queue":"theirs","length":0'))).toHaveLength(8);
+    expect(others.map(({ json }) => json.queue)).toEqual(Array.from({ length: 24 }, (_, index) => `q${index}`));
+  });
+
+  it("keeps its time limit, and waits for no body that it does not need", async () => {
+    const crew = await start(["--storage", "--queue"], { TIMEOUT_SECONDS: "1" });
+    const { call } = crew;
+    await call("/storage/object/big", { method: "PUT", body: Buffer.alloc(20 * 1024 * 1024) });
+    const send = (request: string): Promise<string> =>
+      overSocket(crew, `${request.replace(" HTTP/1.1", " HTTP/1.1\r\nHost: localhost")}\r\n\r\n`, (text) =>
+        /"status":\d+\}/.test(text),
+      );
+
+    const ended = await times(8, () => send("POST /queue/ack/jobs/x HTTP/1.1\r\nTransfer-Encoding: chunked"));
+    const slow = await times(8, () => send("PUT /storage/object/slow HTTP/1.1\r\nContent-Length: 10"));
+    const large = await times(8, () => send(`GET /storage/object/none HTTP/1.1\r\nX-Large: ${"x".repeat(16_320)}`));
+    const readers = Array.from({ length: 8 }, () => connect(Number(new URL(crew.url).port), "127.0.0.1"));
+    for (const reader of readers) {
+      ends.push(() => reader.destroy());
+      reader.on("error", () => undefined).write("GET /storage/object/big HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    const active = async (): Promise<number> =>
+      Number(/^http_server_active_requests (\d+)$/m.exec((await call("/metrics")).text)?.[1]);
+
+    expect(ended.map((answer) => answer.slice(9, 12))).toEqual(times8("404"));
+    expect(slow.map((answer) => answer.slice(9, 12))).toEqual(times8("408"));
+    expect(large.map((answer) => answer.slice(9, 12))).toEqual(times8("404"));
+    await until("they have begun", async () => (await active()) > 8);
+    await until("those who do not read are cut off", async () => (await active()) === 1);
   });
 
   it("has its token, scopes and limits looked at once, and URLs signed by any worker", async () => {
@@ -338,6 +420,8 @@ describe("workers that cannot be", () => {
 
     expect(ending.code).toBe(1);
     expect(ending.stderr.trim().split("\n")).toEqual([expect.stringContaining(sentence)]);
+    const checked = await runProgram(BIN, { args: [...flags, "--workers", "4", "--check"], env: { [variable]: url } });
+    expect([checked.code, checked.stdout]).toEqual([1, expect.stringContaining(sentence)]);
   });
 
   it("say once that the port is taken", async () => {

@@ -180,9 +180,18 @@ export class HttpCall implements Call {
     if (this.deadline !== Infinity) this.deadline = performance.now() + this.#context.timeoutMs + milliseconds;
   }
 
+  get timeoutMs(): number {
+    return this.#context.timeoutMs;
+  }
+
   /** From now on another process keeps its time limit. */
   leaveTimeToOther(): void {
     this.deadline = Infinity;
+  }
+
+  /** From now on this one does again. */
+  takeTimeBack(): void {
+    this.deadline = performance.now() + this.#context.timeoutMs;
   }
 
   /** Ends its waiting. */

@@ -16,6 +16,7 @@ export class Caller {
   isRevoked = false;
   /** By service, `*` for all; undefined: everything. */
   readonly #scopes: ReadonlyMap<string, Need> | undefined;
+  readonly #grant: TokenGrant | undefined;
   readonly #requests: Rate | undefined;
   readonly #bytes: Rate | undefined;
 
@@ -24,6 +25,7 @@ export class Caller {
     this.signer = signer;
     this.prefix = grant?.prefix ?? "";
     this.#scopes = grant?.scopes;
+    this.#grant = grant;
     this.#requests = rate(grant?.requestsPerSecond, share);
     this.#bytes = rate(grant?.bodyBytesPerSecond, share);
   }
@@ -35,12 +37,12 @@ export class Caller {
 
   /** @throws TOO_MANY_REQUESTS with `Retry-After`. */
   admit(): void {
-    for (const [limit, what] of [
-      [this.#requests, "requests"],
-      [this.#bytes, "bytes of bodies"],
+    for (const [limit, perSecond, what] of [
+      [this.#requests, this.#grant?.requestsPerSecond, "requests"],
+      [this.#bytes, this.#grant?.bodyBytesPerSecond, "bytes of bodies"],
     ] as const) {
       const seconds = limit?.waitSeconds() ?? 0;
-      if (seconds > 0) throw tooMany(`this token may send ${limit?.perSecond} ${what} a second`, seconds);
+      if (seconds > 0) throw tooMany(`this token may send ${perSecond} ${what} a second`, seconds);
     }
     this.#requests?.take(1);
   }

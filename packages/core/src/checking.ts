@@ -2,7 +2,7 @@
 
 import { isMikcarError } from "./errors.ts";
 import { pingError } from "./health.ts";
-import { open, type Offer } from "./opening.ts";
+import { open, type Offer, serviceUrl, sharingAmong } from "./opening.ts";
 import type { Settings } from "./settings.ts";
 
 /** `--check`: opens and pings every backend, tells all that is wrong and where each setting is from, and leaves exit code 0 or 1. */
@@ -18,6 +18,8 @@ async function checkOne(
   settings: Settings,
 ): Promise<[name: string, url: string, state: string, remark: string]> {
   try {
+    const service = await offer.load();
+    sharingAmong(service, serviceUrl(service, settings), settings);
     const sidecar = await open(offer, settings);
     const error = await pingError(sidecar);
     await sidecar.close();

@@ -46,8 +46,9 @@ interface FileContent {
 
 /** What of the file counts: a variable of the environment, or another one that says the same, is above it. */
 export function belowEnvironment({ variables }: ConfigFile, env: Env, keys: readonly Key[]): Env {
-  const entries = Object.entries(variables).filter(([name]) => {
-    const key = keys.find(({ variable }) => name === variable || name === `${variable}_FILE`);
+  const entries = Object.entries(variables).filter(([full]) => {
+    const name = full.replace(/_FILE$/, "");
+    const key = keys.find(({ variable, also = [] }) => name === variable || also.includes(name));
     const names = key === undefined ? [name] : [key.variable ?? name, ...(key.also ?? [])];
     return !names.some((one) => env[one] || env[`${one}_FILE`]);
   });
@@ -64,9 +65,19 @@ async function parse(path: string): Promise<unknown> {
   const { parseDocument } = await import("yaml");
   const document = parseDocument(text, { prettyErrors: false });
   const [error] = document.errors;
-  if (error === undefined) return document.toJS() ?? {};
+  if (error === undefined) return content(path, document);
   const line = text.slice(0, error.pos[0]).split("\n").length;
   throw configError(`${path}: line ${line} is neither JSON nor YAML (${error.code})`); // its words may quote a secret
+}
+
+function content(path: string, document: { toJS(): unknown }): unknown {
+  try {
+    const read = document.toJS() ?? {};
+    JSON.stringify(read); // has no end where an alias is within its own anchor
+    return read;
+  } catch (cause) {
+    throw configError(`${path}: an alias (*name) leads nowhere, into itself, or to far too much`, { cause });
+  }
 }
 
 interface Issue {
@@ -77,7 +88,10 @@ interface Issue {
 }
 
 function fault({ code, path, message, keys = [] }: Issue, services: readonly NamedService[]): string {
-  if (code !== "unrecognized_keys" || path.length > 0) return `${path.map(String).join(".") || "the file"}: ${message}`;
+  const isSecret = configKeys(services).some((key) => key.isSecret === true && key.name === path[0]);
+  const shown = isSecret ? path.slice(0, 1) : path; // tokens are keys themselves
+  if (code !== "unrecognized_keys" || path.length > 0)
+    return `${shown.map(String).join(".") || "the file"}: ${message}`;
   const known = ["services", ...configKeys(services).map(({ name }) => name), "env"];
   return `unknown key "${keys[0]}"; known: ${known.join(", ")}`;
 }

@@ -12,9 +12,15 @@ const { createServer } = process.getBuiltinModule("node:http");
 const HEADERS_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000; // longer than the usual 60 s of load balancers, so that they close first
 
-/** @param onContinue For requests whose client waits for `100 Continue`. */
-export function httpServer(timeoutMs: number, onRequest: RequestListener, onContinue: RequestListener): HttpServer {
+/** @param onContinue For requests whose client waits for `100 Continue`. @param maxHeaderSize Default: 16 KiB, Node's own. */
+export function httpServer(
+  timeoutMs: number,
+  onRequest: RequestListener,
+  onContinue: RequestListener,
+  maxHeaderSize?: number,
+): HttpServer {
   const server = createServer({
+    maxHeaderSize,
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: Math.min(HEADERS_TIMEOUT_MS, timeoutMs),
     connectionsCheckingInterval: Math.min(1000, timeoutMs),

@@ -4,7 +4,7 @@ import { type ConfigUrl, configUrl } from "./config-url.ts";
 import { readSecret } from "./env.ts";
 import { configError, isMikcarError } from "./errors.ts";
 import type { Log } from "./log.ts";
-import { type Sidecar, type Startable, urlFromEnv } from "./service.ts";
+import { type Sharing, sharingOf, type Sidecar, type Startable, urlFromEnv } from "./service.ts";
 import type { Settings } from "./settings.ts";
 import { forwardedSidecar } from "./workers/forward.ts";
 import { socketOf, type WorkerPlan } from "./workers/messages.ts";
@@ -53,6 +53,15 @@ export function refuseUnset(variable: string, settings: Settings): boolean {
   const isUnset = readSecret(settings.env, variable) === undefined;
   if (!isUnset || !settings.strict) return isUnset;
   throw configError(`${variable} is not set, and --strict allows no embedded default; set it, or leave --strict out`);
+}
+
+/** Where its backend is open. @throws CONFIG_ERROR when several workers cannot have it. */
+export function sharingAmong(service: Startable, url: ConfigUrl, { workers }: Settings): Sharing {
+  const sharing = sharingOf(service, url);
+  if (sharing !== "none" || workers === 1) return sharing;
+  throw configError(
+    `${service.env}: ${url} lives in one process, and --workers asks for ${workers}; choose another backend, or one worker`,
+  );
 }
 
 /** @throws CONFIG_ERROR naming the variable. */

@@ -175,7 +175,7 @@ async function sendStream(
  * Resolves when `chunk` may be used for something else. @throws when the other end has gone: of a write that is under way
  * when the socket ends, an answer only tells that it is closed.
  */
-function written(stream: Writable, chunk: Buffer): Promise<void> {
+export function written(stream: Writable, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const onClose = (): void => reject(clientGone());
     stream.once("close", onClose);

@@ -4,8 +4,8 @@ import { check } from "./checking.ts";
 import type { Env } from "./env.ts";
 import { configError, isMikcarError } from "./errors.ts";
 import { createLog, type Log } from "./log.ts";
-import { openAll, type Offer, refuseUnset, serviceUrl } from "./opening.ts";
-import { dataDir, sharingOf, type Sidecar, type Startable } from "./service.ts";
+import { openAll, type Offer, refuseUnset, serviceUrl, sharingAmong } from "./opening.ts";
+import { dataDir, type Sidecar, type Startable } from "./service.ts";
 import { SidecarBuilder, type Server } from "./server.ts";
 import { packageVersion } from "./version.ts";
 import { followTokenFiles } from "./token-files.ts";
@@ -64,7 +64,9 @@ async function main(program: Program, args: readonly string[]): Promise<void> {
   const commands = [...(program.commands ?? []), INIT];
   const command = commands.find((known) => known.name === args[0]);
   const rest = command === undefined ? args : args.slice(1);
-  const settings = await readSettings(rest, process.env, offers, command !== INIT);
+  const plan = readPlan();
+  const read = await readSettings(rest, process.env, offers, command !== INIT && plan === undefined);
+  const settings = { ...read, ...plan?.settings };
   Object.assign(process.env, settings.fromFile); // where backends look for what is theirs
   if (settings.help) return print(helpText(name, offers, commands));
   if (settings.version) return print(version);
@@ -74,7 +76,6 @@ async function main(program: Program, args: readonly string[]): Promise<void> {
   if (settings.check) return check(chosen, settings);
 
   const log = await createLog(settings.logLevel);
-  const plan = readPlan();
   if (plan !== undefined) return work(chosen, settings, plan, log);
   for (const warning of settings.warnings) log.warn({}, warning);
   if (settings.workers > 1) return lead(chosen, settings, version, log);
@@ -97,7 +98,7 @@ async function work(chosen: readonly Offer[], settings: Settings, plan: WorkerPl
       .worker({ ...plan, owned, share: 1 / plan.count, socketPath: socketOf(plan, plan.number) }),
   );
   if (!settings.noAuth) followTokenFiles(settings.env, followed(settings), server, log);
-  obey(server, gatherer, log);
+  obey(server, gatherer, plan, log);
 }
 
 /** As the main process of several workers. */
@@ -108,19 +109,14 @@ async function lead(offers: readonly Offer[], settings: Settings, version: strin
     const service = await load();
     refuseUnset(variable, settings);
     const url = serviceUrl(service, settings);
-    const sharing = sharingOf(service, url);
-    if (sharing === "none") {
-      throw configError(
-        `${variable}: ${url} lives in one process, and --workers asks for ${settings.workers}; choose another backend, or one worker`,
-      );
-    }
-    if (sharing === "one") owners[name] = Object.keys(owners).length % settings.workers;
+    if (sharingAmong(service, url, settings) === "one") owners[name] = Object.keys(owners).length % settings.workers;
     served.push({ name, backend: url.scheme, url: url.toString() });
   }
   const { Crew } = await import("./workers/main.ts");
   const crew = await Crew.start({
     count: settings.workers,
     owners,
+    settings: { chosen: settings.chosen, noAuth: settings.noAuth, port: settings.port },
     drainMs: settings.drainMs,
     dataDir: dataDir(settings.env),
     log,
@@ -129,7 +125,9 @@ async function lead(offers: readonly Offer[], settings: Settings, version: strin
     process.exitCode = 1;
     return;
   }
-  closeOnSignal(() => crew.close(), log);
+  closeOnSignal(async () => {
+    if (!(await crew.close())) throw new Error("a worker did not end in time, and was killed");
+  }, log);
   for (const one of served) tellServing(one, log);
   tellListening(crew.url, settings, version, log);
 }

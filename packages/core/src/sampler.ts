@@ -18,7 +18,8 @@ export function sampler(env: Env): Sampler {
     traceidratio: () => new TraceIdRatioBasedSampler(ratio(env)),
   };
   const name = env["OTEL_TRACES_SAMPLER"] || "parentbased_always_on";
-  const root = roots[name.replace(/^parentbased_/, "")];
+  const rootName = name.replace(/^parentbased_/, "");
+  const root = Object.hasOwn(roots, rootName) ? roots[rootName] : undefined;
   if (root === undefined) {
     const known = Object.keys(roots).flatMap((one) => [one, `parentbased_${one}`]);
     throw configError(`OTEL_TRACES_SAMPLER is "${name}"; known: ${known.join(", ")}`);

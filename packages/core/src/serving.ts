@@ -19,6 +19,8 @@ import { VERSION } from "./version.ts";
 
 /** After the drain time: how long the cut-off calls have to send their last answer, and to clean up. */
 const GRACE_MS = 500;
+/** Between workers: what a client may send, and what is added on the way. */
+const INNER_HEADER_BYTES = 32_768;
 
 interface Listener {
   readonly server: HttpServer;
@@ -120,12 +122,18 @@ function mountsOf(sidecars: readonly Sidecar[], own: ReturnType<typeof ownRoutes
   ];
 }
 
-function listenerOf(mounts: readonly Mount[], options: DispatcherOptions & ServerSettings, miss: Miss): Listener {
+function listenerOf(
+  mounts: readonly Mount[],
+  options: DispatcherOptions & ServerSettings,
+  miss: Miss,
+  maxHeaderSize?: number,
+): Listener {
   const dispatcher = new Dispatcher(mounts, options);
   const server = httpServer(
     options.timeoutMs,
     (request, response) => dispatcher.handle(request, response, miss),
     (request, response) => dispatcher.handle(request, response, miss, true),
+    maxHeaderSize,
   );
   return { server, dispatcher };
 }
@@ -145,7 +153,9 @@ function innerListener(
     samples: async () => [],
   });
   const inside = { ...options, callers, corsOrigins: [], loopbackHostOnly: false, sameOriginOnly: false };
-  return { listener: listenerOf(mountsOf(owned, own), { ...inside, readyPublic: true }, missHandler([])), callers };
+  const mounts = mountsOf(owned, own);
+  const listener = listenerOf(mounts, { ...inside, readyPublic: true }, missHandler([]), INNER_HEADER_BYTES);
+  return { listener, callers };
 }
 
 /** @returns Undefined, and has loaded nothing, without a URL. */

@@ -76,6 +76,9 @@ const FLAGS = {
   version: { type: "boolean", short: "v", help: "the version" },
 } as const satisfies Record<string, Flag>;
 
+/** Any of them, or its file, is above what the configuration file says of tokens. */
+const TOKENS = ["SIDECAR_TOKEN", "AUTH_TOKEN", "SIDECAR_TOKENS"];
+
 /** @throws CONFIG_ERROR naming the flag, variable or key, what came, and what is known. */
 export async function readSettings(
   args: readonly string[],
@@ -89,15 +92,18 @@ export async function readSettings(
   const isSet = (name: string): boolean => values[name] === true;
   const configPath = text("config") ?? (environment["MIKCAR_CONFIG"] || undefined);
   const isToRead = readsFile && !isSet("help") && !isSet("version");
-  const file = isToRead && configPath !== undefined ? await readConfigFile(configPath, services) : undefined;
+  const read = isToRead && configPath !== undefined ? await readConfigFile(configPath, services) : undefined;
   const keys = configKeys(services);
-  const fromFile = file === undefined ? {} : belowEnvironment(file, environment, keys);
+  const fromFile = read === undefined ? {} : belowEnvironment(read, environment, keys);
   const env: Env = { ...environment, ...fromFile };
   const socketPath = text("socket") ?? (env["MIKCAR_SOCKET"] || undefined);
   // Many platforms set PORT for every program; beside a socket only the flag or the file asks for TCP as well.
   const port = text("port") ?? (socketPath === undefined ? env["PORT"] || undefined : fromFile["PORT"]);
   const seconds = (name: string, fallbackMs: number): number =>
     number(env, name, fallbackMs / 1000, 0.001, 86_400) * 1000;
+  const hasTokenAbove =
+    Boolean(text("auth-token")) || TOKENS.some((name) => environment[name] || environment[`${name}_FILE`]);
+  const file = read?.noAuth === true && hasTokenAbove ? { ...read, noAuth: false } : read;
   const noAuth = isSet("no-auth") || file?.noAuth === true;
   const oneToken = text("auth-token") ? checkToken(text("auth-token")) : authToken(env);
   const tokens = readSecret(env, "SIDECAR_TOKENS");

@@ -51,7 +51,7 @@ export interface ServerSpan {
 export class Tracing {
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
-  readonly #current = new AsyncLocalStorage<Context>();
+  readonly #current = new AsyncLocalStorage<Context | undefined>();
   /** Backends, and objects in them, with their stand-ins. */
   readonly #around = new WeakMap<object, object>();
 
@@ -89,7 +89,7 @@ export class Tracing {
         span.setAttribute("http.response.status_code", status);
         if (code !== undefined) span.setAttribute("error.type", code);
         if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
-        span.end();
+        this.#end(span);
       },
     };
   }
@@ -133,11 +133,17 @@ export class Tracing {
       const result = this.#current.run(trace.setSpan(parent, span), () => work(...args));
       if (result instanceof Promise)
         result.then(
-          () => span.end(),
-          (error: unknown) => fail(span, error),
+          () => this.#end(span),
+          (error: unknown) => this.#end(span, error),
         );
       return result;
     };
+  }
+
+  /** Outside of all calls: it starts the clock by which spans are sent, and sending is part of no trace. */
+  #end(span: Span, error?: unknown): void {
+    if (error !== undefined) fail(span, error);
+    this.#current.run(undefined, () => span.end());
   }
 
   readonly #passOn = (message: unknown): void => {
@@ -163,5 +169,4 @@ function isPart(value: unknown): value is object {
 function fail(span: Span, error: unknown): void {
   span.setAttribute("error.type", isMikcarError(error) ? error.code : "INTERNAL_ERROR");
   span.setStatus({ code: SpanStatusCode.ERROR });
-  span.end();
 }

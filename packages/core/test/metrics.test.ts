@@ -77,11 +77,11 @@ it("has no more series for whatever callers send", async () => {
     for (const method of ["PATCH", "PURGE", "SEARCH", "MKCOL"]) await call(`/echo/${id}`, { method });
   };
   await strange();
-  const before = (await series("")).length;
+  const before = (await series("http_server")).length; // garbage collection has series that come when they will
 
   for (let round = 0; round < 10; round++) await strange();
 
-  const after = await series("");
+  const after = await series("http_server");
   expect(after.filter((line) => /PATCH|PURGE|SEARCH|MKCOL/.test(line))).toEqual([]);
   expect(after.filter((line) => line.includes('http_request_method="_OTHER"')).length).toBeGreaterThan(0);
   expect(after.length - before).toBeLessThanOrEqual(25); // those of /metrics itself, which was not counted before

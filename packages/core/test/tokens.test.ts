@@ -206,3 +206,11 @@ it("keeps the old tokens when the new ones are wrong", () => {
 
   expect(callers.find("a")).toBeDefined();
 });
+
+it("tells a token its own limit, whatever part of it this process watches over", () => {
+  const tokens = JSON.stringify({ t: { scopes: ["kv"], requests_per_second: 2 } });
+  const caller = new Callers(undefined, tokens, { share: 1 / 4 }).find("t");
+  caller?.admit();
+
+  expect(() => caller?.admit()).toThrow("this token may send 2 requests a second");
+});

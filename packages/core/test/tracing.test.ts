@@ -1,9 +1,9 @@
 /** Traces, as a collector gets them over OTLP. */
 
-import { createServer, get, type IncomingHttpHeaders } from "node:http";
+import { Agent, createServer, get, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
-import { ask, type Collector, type ReceivedSpan, startCollector } from "@mikcar/devkit";
+import { ask, type Collector, type ReceivedSpan, startCollector, until } from "@mikcar/devkit";
 import {
   type Backend,
   createLog,
@@ -148,6 +148,17 @@ it("begins a trace for a call that brings none, and keeps the id that it does br
   expect(second?.attributes["mikcar.trace_id"]).toBe("mine");
 });
 
+it("sends spans outside of the traces that they are of", async () => {
+  const agent = new Agent({ keepAlive: true });
+  await ask(server.url ?? "", "/far/nowhere", { agent });
+  // A full batch of 512 is sent at once: by the span of a backend, which is the first of the two of a call.
+  for (let call = 0; call < 256; call++) await ask(server.url ?? "", "/far/deep", { agent });
+  agent.destroy();
+  await until("it is sent", () => collector.headers.length > 0);
+
+  expect(collector.headers[0]?.["traceparent"]).toBeUndefined();
+});
+
 it("tells of errors by their code alone", async () => {
   await ask(server.url ?? "", "/far/fail");
   await ask(server.url ?? "", "/far/nowhere");
@@ -194,6 +205,7 @@ it.each([
     'OTEL_EXPORTER_OTLP_PROTOCOL is "grpc"; known: http/protobuf (collectors take it on port 4318)',
   ],
   [() => sampler({ OTEL_TRACES_SAMPLER: "some" }), /OTEL_TRACES_SAMPLER is "some"; known: always_on, /],
+  [() => sampler({ OTEL_TRACES_SAMPLER: "constructor" }), /OTEL_TRACES_SAMPLER is "constructor"; known: /],
   [() => sampler({ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "2" }), /from 0 to 1/],
 ])("refuses what it does not know: %#", (read, message) => {
   expect(read).toThrow(message);

@@ -4,6 +4,7 @@ import type { Agent as HttpAgent, ClientRequest, IncomingMessage, OutgoingHttpHe
 import { readStream } from "../body.ts";
 import type { HttpCall } from "../call.ts";
 import { type MikcarError, unavailable } from "../errors.ts";
+import { written } from "../reply.ts";
 import type { Reply } from "../routes.ts";
 import type { Sidecar, Startable } from "../service.ts";
 
@@ -18,6 +19,10 @@ const NOT_FORWARDED = new Set(
 const NOT_RETURNED = new Set(["connection", "keep-alive", "transfer-encoding", "date", "x-trace-id"]);
 /** An answer up to this size is sent whole. */
 const WHOLE_BYTES = 65_536;
+/** At most so often is the other worker asked whether it is still there. */
+const WATCH_MS = 1000;
+/** What it may take to say so. */
+const ANSWER_MS = 2000;
 
 /** The service as the other worker has it: the same routes, without its backend. @param url Masked. */
 export function forwardedSidecar(
@@ -44,21 +49,31 @@ export function forwardedSidecar(
 
 function forward(call: HttpCall, agent: HttpAgent, socketPath: string): Promise<Reply> {
   const { request, signal } = call;
+  if (signal.aborted) return Promise.reject(signal.reason as Error); // by the dispatcher, with an error of ours
   call.leaveTimeToOther();
   return new Promise((resolve, reject) => {
     const { method, url: path } = request;
     const headers = forwardedHeaders(call);
     const upstream = send({ socketPath, agent, method, path, headers });
     const stop = (): void => void upstream.destroy();
-    if (signal.aborted) return reject(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
+    const watch = setInterval(
+      () => {
+        answers(agent, socketPath).catch((cause: Error) => upstream.destroy(cause));
+      },
+      Math.max(WATCH_MS, call.timeoutMs),
+    );
+    upstream.once("close", () => clearInterval(watch));
     const body = new Body(call, upstream);
     upstream.once("response", (answer) => {
       body.stop();
-      answer.once("close", () => signal.removeEventListener("abort", stop));
+      answer.once("close", () => {
+        signal.removeEventListener("abort", stop);
+        if (!upstream.writableEnded) stop(); // the other worker waits for the rest: no other call may take its place
+      });
       replyOf(call, answer).then(resolve, (cause) => reject(away(cause)));
     });
-    upstream.once("error", (cause) => {
+    upstream.on("error", (cause) => {
       body.stop();
       reject(signal.aborted ? signal.reason : away(cause));
     });
@@ -81,10 +96,10 @@ class Body {
   }
 
   send(): void {
-    const { request } = this.#call;
-    const { "content-length": length, "transfer-encoding": encoding } = request.headers;
-    if (encoding === undefined && (length === undefined || length === "0")) this.#upstream.end();
-    else this.#pump().catch((error: Error) => this.#upstream.destroy(error));
+    const { "content-length": length, "transfer-encoding": encoding } = this.#call.request.headers;
+    if (encoding === undefined && (length === undefined || length === "0")) return void this.#upstream.end();
+    this.#upstream.flushHeaders(); // the other worker may answer without the body, and watches over its time
+    this.#pump().catch((error: Error) => this.#upstream.destroy(error));
   }
 
   /** The answer is there: what is left of the body is for the dispatcher to throw away. */
@@ -103,16 +118,17 @@ class Body {
     this.#pieces = readStream(call.request, Infinity, (bytes) => call.receive(bytes));
     for await (const piece of this.#pieces) {
       if (this.#isStopped) return;
-      if (upstream.write(piece)) continue;
-      await new Promise((resolve) => upstream.once("drain", resolve).once("close", resolve));
+      await written(upstream, piece);
     }
-    upstream.end();
+    if (!this.#isStopped) upstream.end();
   }
 }
 
 function forwardedHeaders(call: HttpCall): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = { "x-trace-id": call.traceId };
   for (const name in call.headers) if (!NOT_FORWARDED.has(name)) headers[name] = call.headers[name];
+  // Said here: of GET and DELETE, Node would send the pieces without it, and the other worker take them for requests.
+  if (call.headers["transfer-encoding"] !== undefined) headers["transfer-encoding"] = "chunked";
   if (call.awaitsContinue) headers["expect"] = "100-continue";
   return headers;
 }
@@ -126,13 +142,24 @@ async function replyOf(call: HttpCall, answer: IncomingMessage): Promise<Reply> 
   }
   const length = Number(answer.headers["content-length"] ?? Infinity);
   const isEmpty = call.request.method === "HEAD" || status === 204 || status === 304 || length === 0;
-  if (!isEmpty && length > WHOLE_BYTES) return { status, headers, body: answer as AsyncIterable<Buffer> };
+  if (!isEmpty && length > WHOLE_BYTES) return { status, headers, body: timed(call, answer) };
   const chunks: Buffer[] = [];
   for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+  call.takeTimeBack();
   if (isEmpty) return { status, headers };
   const body = Buffer.concat(chunks);
   if (status >= 400) call.errorCode = codeOf(body);
   return { status, headers, body };
+}
+
+/** The other worker watches over the time that its pieces take, this one over the time until the client has them. */
+async function* timed(call: HttpCall, answer: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const piece of answer) {
+    call.takeTimeBack();
+    yield piece;
+    call.leaveTimeToOther();
+  }
+  call.takeTimeBack();
 }
 
 /** For the metrics: every error answer of ours has one. */
@@ -145,6 +172,15 @@ function away(cause: unknown): MikcarError {
     cause,
     headers: { "Retry-After": "1" },
   });
+}
+
+/** Whether the other worker is there at all: a process that hangs or was stopped watches over nobody's time. */
+async function answers(agent: HttpAgent, socketPath: string): Promise<void> {
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    send({ socketPath, agent, path: "/health", signal }).once("response", resolve).on("error", reject).end();
+  });
+  answer.resume();
 }
 
 /** As `/ready` of the other worker has it. */

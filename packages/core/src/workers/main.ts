@@ -46,6 +46,7 @@ export interface CrewOptions {
   /** 2 or more. */
   readonly count: number;
   readonly owners: WorkerPlan["owners"];
+  readonly settings: WorkerPlan["settings"];
   readonly drainMs: number;
   /** For sockets, where the system has no folder for them: that of the embedded backends. */
   readonly dataDir: string;
@@ -100,13 +101,16 @@ export class Crew {
       clearTimeout(place.timer);
       tell(place, { kind: "drain" });
     }
-    await this.#until(() => this.#places.every((place) => place.isDrained || place.worker.isDead()), patienceMs);
+    const isDrained = (place: Place): boolean => place.isDrained || place.worker.isDead();
+    await this.#until(() => this.#places.every(isDrained), patienceMs);
+    const stuck = this.#places.filter((place) => !isDrained(place));
+    for (const { worker } of stuck) worker.process.kill("SIGKILL"); // it hears nothing
     for (const place of this.#places) tell(place, { kind: "close" });
     await this.#until(() => this.#places.every(({ worker }) => worker.isDead()), patienceMs);
     const late = this.#places.filter(({ worker }) => !worker.isDead());
     for (const { worker } of late) worker.process.kill("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
-    return late.length === 0;
+    return stuck.length + late.length === 0;
   }
 
   #add(isFirst: boolean): Place {
@@ -117,8 +121,9 @@ export class Crew {
   }
 
   #fork(number: number, isFirst: boolean): Cluster.Worker {
-    const { count, owners } = this.#options;
-    const plan: WorkerPlan = { number, count, owners, isFirst, folder: this.#folder, signingKey: this.#signingKey };
+    const { count, owners, settings } = this.#options;
+    const ours = { folder: this.#folder, signingKey: this.#signingKey };
+    const plan: WorkerPlan = { number, count, owners, settings, isFirst, ...ours };
     return cluster.fork({ [PLAN]: JSON.stringify(plan) });
   }
 

@@ -1,6 +1,7 @@
 /** What the main process and its workers say to each other. */
 
 import type { Sample } from "../metrics-text.ts";
+import type { Settings } from "../settings.ts";
 
 /** In the environment of a worker: what `WorkerPlan` holds, as JSON. */
 export const PLAN = "MIKCAR_WORKER";
@@ -17,6 +18,8 @@ export interface WorkerPlan {
   readonly owners: Readonly<Record<string, number>>;
   /** The first of all: it has the addresses to itself, and tells what is served. */
   readonly isFirst: boolean;
+  /** Those that the environment of a worker does not tell. The configuration file may be another one by now. */
+  readonly settings: Pick<Settings, "chosen" | "noAuth" | "port">;
 }
 
 export type ToWorker =

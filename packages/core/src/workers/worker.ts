@@ -1,10 +1,11 @@
 /** A worker of `--workers N`: what its main process asks of it. */
 
 import type * as Cluster from "node:cluster";
+import { rmdirSync, rmSync } from "node:fs";
 import type { Log } from "../log.ts";
 import type { Sample } from "../metrics-text.ts";
 import type { Server } from "../server.ts";
-import { PLAN, type ToMain, type ToWorker, type WorkerPlan } from "./messages.ts";
+import { PLAN, socketOf, type ToMain, type ToWorker, type WorkerPlan } from "./messages.ts";
 
 /** What this process is to do as a worker; undefined when it is none. */
 export function readPlan(): WorkerPlan | undefined {
@@ -33,7 +34,7 @@ export class Gatherer {
 }
 
 /** Does what the main process says until it says to close, or is gone itself; then the process ends. */
-export function obey(server: Server, gatherer: Gatherer, log: Log): void {
+export function obey(server: Server, gatherer: Gatherer, plan: WorkerPlan, log: Log): void {
   const end = (): void => {
     server.close().then(
       () => process.exit(0),
@@ -52,9 +53,22 @@ export function obey(server: Server, gatherer: Gatherer, log: Log): void {
   process.on("message", (message: ToWorker) => void obeyOne(message));
   const { worker } = process.getBuiltinModule("node:cluster") as unknown as Cluster.Cluster; // as its default export
   if (worker !== undefined) worker.exitedAfterDisconnect = true; // or Node ends it at once when its main process has gone
-  process.on("disconnect", end);
+  process.on("disconnect", () => {
+    process.on("exit", () => leave(plan));
+    end();
+  });
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => undefined); // the main process gets it too
   tell({ kind: "listening", url: server.url });
+}
+
+/** Without the main process nobody else takes the sockets away; the last worker takes their folder. */
+function leave(plan: WorkerPlan): void {
+  try {
+    rmSync(socketOf(plan, plan.number), { force: true });
+    rmdirSync(plan.folder);
+  } catch {
+    // others are still there
+  }
 }
 
 function tell(message: ToMain): void {

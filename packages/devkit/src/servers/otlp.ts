@@ -3,7 +3,7 @@
  * https://github.com/open-telemetry/opentelemetry-proto, without the fields that nothing here reads.
  */
 
-import { createServer } from "node:http";
+import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import protobuf from "protobufjs";
 
@@ -23,6 +23,8 @@ export interface Collector {
   /** For `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   readonly url: string;
   readonly spans: readonly ReceivedSpan[];
+  /** Of each request that came. */
+  readonly headers: readonly IncomingHttpHeaders[];
   /** Everything that came, one character a byte. */
   raw(): string;
   stop(): Promise<void>;
@@ -68,8 +70,10 @@ interface Batch {
 export async function startCollector(): Promise<Collector> {
   const request = protobuf.parse(SCHEMA).root.lookupType("Request");
   const spans: ReceivedSpan[] = [];
+  const headers: IncomingHttpHeaders[] = [];
   let raw = "";
   const server = createServer((incoming, answer) => {
+    headers.push(incoming.headers);
     const chunks: Buffer[] = [];
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
@@ -85,6 +89,7 @@ export async function startCollector(): Promise<Collector> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     spans,
+    headers,
     raw: () => raw,
     stop: () =>
       new Promise((resolve) => {
