@@ -24,7 +24,7 @@ for (const filter of ["!@mikcar/storage", "@mikcar/storage"]) {
   await step(
     `tests: ${filter}`,
     "turbo",
-    ["run", "test", `--filter=${filter}`, "--concurrency=1", "--continue", "--output-logs=full"],
+    ["run", "test", `--filter=${filter}`, "--concurrency=2", "--continue", "--output-logs=full"],
     isLong ? { MIKCAR_TEST_LONG: "1" } : {},
   );
 }
