@@ -112,7 +112,10 @@ it("tells of rekey in its help, which fits a screen", async () => {
   const { code, stdout } = await run(["--help"]);
 
   const lines = stdout.trimEnd().split("\n");
-  expect([code, lines[0]]).toEqual([0, "Usage: mikcar-secrets [options], or mikcar-secrets rekey, or mikcar-secrets init"]);
+  expect([code, lines[0]]).toEqual([
+    0,
+    "Usage: mikcar-secrets [options], or mikcar-secrets rekey, or mikcar-secrets init",
+  ]);
   expect(stdout).toMatch(/^ {2}rekey +give the encrypted file a new key \(NEW_SECRETS_KEY\)$/m);
   expect([lines.length <= 24, Math.max(...lines.map((line) => line.length)) <= 80]).toEqual([true, true]);
 });
