@@ -47,11 +47,13 @@ async function start(args: readonly string[], env: Launch["env"] = {}): Promise<
   return running;
 }
 
-/** What `--check` says of a setting: its value, and where it is from. */
-async function origin(name: string, args: readonly string[], env: Launch["env"] = {}): Promise<string | undefined> {
+/** What `--check` says of each setting: its value, and where it is from. */
+async function origins(args: readonly string[], env: Launch["env"] = {}): Promise<Readonly<Record<string, string>>> {
   const { stdout } = await run(["--check", ...args], env);
-  const line = stdout.split("\n").find((one) => one.startsWith(`${name} `));
-  return line?.replace(/ {2,}/g, " | ");
+  const rows = stdout.split("\n\n")[1]?.split("\n") ?? [];
+  return Object.fromEntries(
+    rows.map((row) => row.split(/ {2,}/)).map(([name = "", ...rest]) => [name, rest.join(" | ")]),
+  );
 }
 
 /** 10^9 values. */
@@ -95,13 +97,17 @@ describe("a configuration file", () => {
     const name = write("services: [kv]\nport: 4001\nkv_url: 'memory:'\nlog_level: debug\n");
     const config = ["--config", name];
 
-    expect(await origin("port", config)).toBe("port | 4001 | mikcar.yaml: port");
-    expect(await origin("port", config, { PORT: "4002" })).toBe("port | 4002 | PORT");
-    expect(await origin("port", [...config, "--port", "4003"], { PORT: "4002" })).toBe("port | 4003 | --port");
-    expect(await origin("host", config)).toBe("host | 127.0.0.1 | default");
-    expect(await origin("services", config)).toBe("services | kv | mikcar.yaml: services");
-    expect(await origin("services", [...config, "--sql"])).toBe("services | sql | flags");
-    expect(await origin("log_level", [], { MIKCAR_CONFIG: name })).toBe("log_level | debug | mikcar.yaml: log_level");
+    expect(await origins(config)).toMatchObject({
+      port: "4001 | mikcar.yaml: port",
+      host: "127.0.0.1 | default",
+      services: "kv | mikcar.yaml: services",
+    });
+    expect((await origins([], { MIKCAR_CONFIG: name, PORT: "4002" }))["port"]).toBe("4002 | PORT");
+    expect(await origins([...config, "--port", "4003", "--sql"], { PORT: "4002" })).toMatchObject({
+      port: "4003 | --port",
+      services: "sql | flags",
+      log_level: "debug | mikcar.yaml: log_level",
+    });
   });
 
   it("gives way to any variable that says the same: another name, or a file", async () => {
@@ -114,15 +120,16 @@ describe("a configuration file", () => {
 
     const headers = { Authorization: "Bearer hush-of-environment" };
     expect((await ask(url, "/kv/exists/a", { headers })).json).toEqual({ exists: false });
-    expect(await origin("auth_token", ["--config", name], env)).toBe("auth_token | (set) | AUTH_TOKEN");
-    expect(await origin("kv_url", ["--config", name], env)).toBe("kv_url | (set) | KV_URL_FILE");
+    expect(await origins(["--config", name], env)).toMatchObject({
+      auth_token: "(set) | AUTH_TOKEN",
+      kv_url: "(set) | KV_URL_FILE",
+    });
     const others = write("env: {SECRETS_KEY_FILE: none, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: wrong}\n", "others.yaml");
     const both = { SECRETS_KEY: "k".repeat(43), OTLP_ENDPOINT: "http://localhost:1" };
     const { stdout, stderr } = await run(["--check", "--secrets", "--config", others], both);
     expect([stdout, stderr]).toEqual([expect.not.stringContaining("both set"), ""]);
-    expect(await origin("auth_token", ["--config", write("auth_token_file: token\n", "b.yaml"), "--kv"])).toBe(
-      "auth_token | (set) | b.yaml: auth_token_file",
-    );
+    const other = ["--config", write("auth_token_file: token\n", "b.yaml"), "--kv"];
+    expect((await origins(other))["auth_token"]).toBe("(set) | b.yaml: auth_token_file");
     expect((await run(["--check", "--config", name])).stdout).not.toContain("hush");
   });
 
@@ -155,8 +162,8 @@ describe("a configuration file", () => {
 
   it("does not open what a flag or a variable gives a token", async () => {
     const config = ["--config", write("services: [kv]\nno_auth: true\nport: 0\n")];
-    expect(await origin("no_auth", config)).toBe("no_auth | true | mikcar.yaml: no_auth");
-    expect(await origin("no_auth", [...config, "--auth-token", "hush"])).toBe("no_auth | false | default");
+    expect((await origins(config))["no_auth"]).toBe("true | mikcar.yaml: no_auth");
+    expect((await origins([...config, "--auth-token", "hush"]))["no_auth"]).toBe("false | default");
 
     const { url } = await start(config, { SIDECAR_TOKENS: '{"t": {"scopes": ["kv"]}}' });
 

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import {
   type Answer,
   ask,
@@ -31,12 +31,16 @@ interface Crew extends RunningProgram {
   workers(): number[];
 }
 
-async function start(args: readonly string[] = ["--all"], env: Launch["env"] = {}, cwd?: string): Promise<Crew> {
-  const made = cwd === undefined ? temporaryFolder() : undefined;
-  if (made !== undefined) ends.push(made.remove);
-  const folder = cwd ?? made?.path ?? "";
+/** @param atEnd Gets what is to be done then; absent: done after the test. */
+async function start(
+  args: readonly string[] = ["--all"],
+  env: Launch["env"] = {},
+  atEnd: (() => unknown)[] = ends,
+): Promise<Crew> {
+  const { path: folder, remove } = temporaryFolder();
+  atEnd.push(remove);
   const program = await startProgram(BIN, { args: ["--port", "0", "--workers", "4", ...args], env, cwd: folder });
-  ends.push(async () => {
+  atEnd.push(async () => {
     const workers = childrenOf(program.pid);
     await program.stop("SIGKILL");
     await until("its workers have ended", () => workers.every((pid) => !isAlive(pid)));
@@ -252,28 +256,17 @@ describe("four workers", () => {
 });
 
 describe("a call that another worker serves", () => {
-  it("streams both ways, and refuses what is too large early", async () => {
-    const crew = await start(["--storage"], { MAX_OBJECT_BYTES: String(30 * 1024 * 1024) });
-    const { call } = crew;
-    const pieces = (count: number): Buffer[] =>
-      Array.from({ length: count }, (_, index) => Buffer.alloc(1024 * 1024, index));
-
-    const stored = await times(4, (index) => call(`/storage/object/big${index}`, { method: "PUT", body: pieces(20) }));
-    const read = await times(4, (index) => call(`/storage/object/big${index}`));
-    const refused = await times(4, () => call("/storage/object/huge", { method: "PUT", body: pieces(40) }));
-    const declared = await times(4, () =>
-      call("/storage/object/huge", { method: "PUT", body: Buffer.alloc(40 * 1024 * 1024) }),
-    );
-
-    expect(stored.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
-    expect(read.every(({ body }) => body.equals(Buffer.concat(pieces(20))))).toBe(true);
-    expect(crew.output()).not.toContain("MaxListenersExceededWarning");
-    expect([...refused, ...declared].map(({ json }) => json.code)).toEqual(times8("PAYLOAD_TOO_LARGE"));
-    expect((await times(8, () => call("/storage/object/huge"))).map(({ status }) => status)).toEqual(times8(404));
-  }, 60_000);
+  const atEnd: (() => unknown)[] = [];
+  let crew: Crew;
+  beforeAll(async () => {
+    crew = await start(["--storage", "--queue"], { MAX_OBJECT_BYTES: String(30 * 1024 * 1024) }, atEnd);
+  });
+  afterAll(async () => {
+    for (const end of atEnd.reverse()) await end();
+  });
 
   it("is answered as by itself: ranges, conditions, HEAD, gzip, errors, an empty body", async () => {
-    const { call, post } = await start(["--storage", "--queue"]);
+    const { call, post } = crew;
     const body = "line\n".repeat(1000);
     await call("/storage/object/t", {
       method: "PUT",
@@ -304,8 +297,26 @@ describe("a call that another worker serves", () => {
     expect(text).toContain('http_response_status_code="404",error_type="NOT_FOUND"} 4\n');
   });
 
+  it("streams both ways, and refuses what is too large early", async () => {
+    const { call } = crew;
+    const pieces = (count: number): Buffer[] =>
+      Array.from({ length: count }, (_, index) => Buffer.alloc(1024 * 1024, index));
+
+    const stored = await times(4, (index) => call(`/storage/object/big${index}`, { method: "PUT", body: pieces(20) }));
+    const read = await times(4, (index) => call(`/storage/object/big${index}`));
+    const refused = await times(4, () => call("/storage/object/huge", { method: "PUT", body: pieces(40) }));
+    const declared = await times(4, () =>
+      call("/storage/object/huge", { method: "PUT", body: Buffer.alloc(40 * 1024 * 1024) }),
+    );
+
+    expect(stored.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
+    expect(read.every(({ body }) => body.equals(Buffer.concat(pieces(20))))).toBe(true);
+    expect(crew.output()).not.toContain("MaxListenersExceededWarning");
+    expect([...refused, ...declared].map(({ json }) => json.code)).toEqual(times8("PAYLOAD_TOO_LARGE"));
+    expect((await times(8, () => call("/storage/object/huge"))).map(({ status }) => status)).toEqual(times8(404));
+  }, 60_000);
+
   it("keeps its framing: what is in a body is no request", async () => {
-    const crew = await start(["--queue"]);
     const hidden = "GET /queue/pop/theirs?timeout=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     const chunked = `Transfer-Encoding: chunked\r\n\r\n${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`;
     const ends = (answer: string): boolean => answer.endsWith("}");
@@ -378,7 +389,7 @@ describe("a call that another worker serves", () => {
   });
 
   it("has URLs signed without a token that every worker knows", async () => {
-    const { call, post } = await start(["--storage"]);
+    const { call, post } = crew;
     await call("/storage/object/x", { method: "PUT", body: "x" });
     const signed: string = (await post("/storage/presign/x", {})).json.url;
     const path = signed.slice(new URL(signed).origin.length);
@@ -388,7 +399,7 @@ describe("a call that another worker serves", () => {
   });
 
   it("leaves nothing of an upload that its client gave up", async () => {
-    const { call } = await start(["--storage"]);
+    const { call } = crew;
     const given = new AbortController();
     async function* body(): AsyncGenerator<Buffer> {
       yield Buffer.alloc(1024 * 1024);

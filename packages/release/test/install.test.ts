@@ -9,8 +9,8 @@ import { run, succeed } from "./run.ts";
 import { services, tour } from "./tour.ts";
 import { foreignDependencies, isLong, type Package, programs, root, withOurs } from "./workspace.ts";
 
-/** Every one when there is time: else one with packages of ours below it, one with native code, and one with optional parts. */
-const chosen = programs.filter(({ id }) => isLong || ["kv", "sql", "storage"].includes(id));
+/** Every one when there is time: else one with native code and packages of ours below it, and one with optional parts. */
+const chosen = programs.filter(({ id }) => isLong || ["kv", "storage"].includes(id));
 const AT_ONCE = 2;
 const INSTALL = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"];
 const TYPES = join(root, "packages/release/node_modules/@types");
