@@ -232,12 +232,13 @@ describe("mikcar tells", () => {
     const good = await runProgram(BIN, { args: ["--all", "--check"], cwd: folder() });
     const bad = await runProgram(BIN, {
       args: ["--all", "--check"],
-      env: { KV_URL: "nope://u:hush@h" },
+      env: { KV_URL: "nope://u:hush@h", HOST: "0.0.0.0" },
       cwd: folder(),
     });
 
     expect([good.code, good.stdout.match(/ ok /g)?.length]).toEqual([0, services.length]);
     expect([bad.code, bad.stdout]).toEqual([1, expect.stringMatching(/kv\s+wrong\s+KV_URL: unknown scheme "nope"/)]);
+    expect(bad.stdout).toMatch(/server\s+wrong\s+without a token only loopback is safe/);
     expect(bad.stdout).not.toContain("hush");
   });
 });

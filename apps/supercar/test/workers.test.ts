@@ -204,6 +204,29 @@ describe("four workers", () => {
     expect(workers.filter(isAlive)).toEqual([]);
   });
 
+  it("end at once on a second signal, whatever is under way", async () => {
+    const crew = await start(["--storage", "--workers", "2"]);
+    const workers = crew.workers();
+    async function* endless(): AsyncGenerator<Buffer> {
+      yield Buffer.alloc(1024);
+      await new Promise(() => undefined);
+    }
+    const upload = crew.call("/storage/object/x", { method: "PUT", body: endless() });
+    upload.catch(() => undefined); // it breaks off
+    await until("it is under way", async () =>
+      /^http_server_active_requests 2$/m.test((await crew.call("/metrics")).text),
+    );
+
+    const ended = crew.stop();
+    await until("it is impatient", () => {
+      if (isAlive(crew.pid)) process.kill(crew.pid, "SIGTERM");
+      return !isAlive(crew.pid);
+    });
+
+    expect((await ended).code).toBe(1);
+    await until("no worker is left", () => !workers.some(isAlive), 3000);
+  });
+
   it("end when their main process is killed, and leave no socket behind", async () => {
     const { path, remove } = temporaryFolder();
     ends.push(remove);

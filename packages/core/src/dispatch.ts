@@ -223,9 +223,10 @@ export class Dispatcher {
   #record(call: HttpCall): void {
     const { headersSent, statusCode } = call.response;
     const status = headersSent ? statusCode : CLIENT_GONE;
-    call.span?.end(status, call.errorCode);
+    const code = headersSent ? call.errorCode : undefined; // of an answer that nobody got
+    call.span?.end(status, code);
     const meter = call.meter ?? this.#options.metrics?.meter("server", call.request.method ?? "", undefined);
-    meter?.add(status, call.errorCode, (performance.now() - call.startedAt) / 1000);
+    meter?.add(status, code, (performance.now() - call.startedAt) / 1000);
   }
 
   #sweep(): void {

@@ -125,9 +125,10 @@ async function lead(offers: readonly Offer[], settings: Settings, version: strin
     process.exitCode = 1;
     return;
   }
-  closeOnSignal(async () => {
+  const close = async (): Promise<void> => {
     if (!(await crew.close())) throw new Error("a worker did not end in time, and was killed");
-  }, log);
+  };
+  closeOnSignal(close, log, () => crew.kill());
   for (const one of served) tellServing(one, log);
   tellListening(crew.url, settings, version, log);
 }
@@ -189,12 +190,16 @@ function followed({ authToken, hasTokenFlag, tokens }: Settings): Pick<Settings,
   return { authToken: hasTokenFlag ? undefined : authToken, tokens };
 }
 
-function closeOnSignal(close: () => Promise<unknown>, log: Log): void {
+/** @param giveUp What must not go on when this process ends at once. */
+function closeOnSignal(close: () => Promise<unknown>, log: Log, giveUp: () => void = () => undefined): void {
   let stoppedAt: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
     // A terminal and a launcher may both pass the same signal on; one that comes later is meant.
-    if (stoppedAt !== undefined && performance.now() - stoppedAt > IMPATIENCE_MS) process.exit(1);
-    if (stoppedAt !== undefined) return;
+    if (stoppedAt !== undefined) {
+      if (performance.now() - stoppedAt <= IMPATIENCE_MS) return;
+      giveUp();
+      process.exit(1);
+    }
     stoppedAt = performance.now();
     log.info({ signal }, "stopping: open calls may end first");
     close().then(

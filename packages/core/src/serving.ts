@@ -38,7 +38,9 @@ export async function serve(
   const isOpen = callers.anybody !== undefined;
   const isLocal = isLoopback(host);
   const log = settings.log ?? (await createLog());
-  if (isOpen && !isLocal) allowEverybody(settings, log);
+  refuseUnsafe(settings);
+  if (isOpen && !isLocal)
+    log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
 
   const metrics = new Metrics();
   const tracing = await startTracing(settings.tracesUrl, sidecars);
@@ -98,14 +100,17 @@ export async function serve(
   };
 }
 
-/** @throws CONFIG_ERROR unless that is what was asked for. */
-function allowEverybody({ noAuth, host }: ServerSettings, log: Log): void {
-  if (!noAuth) {
-    throw configError(
-      `without a token only loopback is safe, and the host is "${host}"; set a token (--auth-token or SIDECAR_TOKEN), or say --no-auth`,
-    );
-  }
-  log.warn({ host }, "anyone who reaches this address can read and write everything: no token is set");
+/** @throws CONFIG_ERROR when everybody could reach the server, and nobody has asked for that. */
+export function refuseUnsafe({
+  noAuth,
+  host,
+  authToken,
+  tokens,
+}: Pick<ServerSettings, "noAuth" | "host" | "authToken" | "tokens">): void {
+  if (noAuth || authToken !== undefined || tokens !== undefined || isLoopback(host)) return;
+  throw configError(
+    `without a token only loopback is safe, and the host is "${host}"; set a token (--auth-token or SIDECAR_TOKEN), or say --no-auth`,
+  );
 }
 
 function callersOf(

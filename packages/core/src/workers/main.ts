@@ -113,6 +113,13 @@ export class Crew {
     return stuck.length + late.length === 0;
   }
 
+  /** Ends every worker at once. */
+  kill(): void {
+    this.#isClosing = true;
+    for (const { worker } of this.#places) worker.process.kill("SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
   #add(isFirst: boolean): Place {
     const number = this.#places.length;
     const worker = this.#fork(number, isFirst);
