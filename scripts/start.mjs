@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { environment, execute, main, root } from "./execute.mjs";
 import { setup } from "./setup.mjs";
 
-const NO_SERVICE = /^(?:--all|--help|-h|--version|-v)$/;
-const SERVICES = ["--storage", "--kv", "--sql", "--queue", "--secrets", "--email"];
+/** Options that say which services run, or run none; a configuration file says it too. */
+const CHOICE = /^(?:--(?:all|help|version|storage|kv|sql|queue|secrets|email|config(?:=.*)?)|-h|-v)$/;
 
 await main(async () => {
   await setup();
@@ -15,7 +15,7 @@ await main(async () => {
   });
 
   const given = process.argv.slice(2);
-  const isChosen = given.some((option) => NO_SERVICE.test(option) || SERVICES.includes(option));
+  const isChosen = given[0] === "init" || given.some((option) => CHOICE.test(option));
   const args = [fileURLToPath(new URL("apps/supercar/dist/bin.js", root)), ...(isChosen ? [] : ["--all"]), ...given];
   const child = spawn("node", args, { cwd: root, env: environment(), stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
